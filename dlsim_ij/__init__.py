@@ -1,0 +1,52 @@
+"""Deep-learning structured illumination microscopy, with ImageJ in the same process.
+
+Rooms, from the doors down (a room uses only the rooms below it; see docs/rooms.md):
+
+cli             one command per verb
+pipeline        the main job: raw stack in, super-resolved image and report out
+report          results to HTML, CSV and JSON
+training        configs to networks; inference: networks to images
+datasets        raw folders or simulation to training pairs
+simulation      raw frames with known truth
+reconstruction  widefield, pattern parameters, Wiener SIM
+quality         scores; bundles: weights with their card
+acquisition     what a raw stack is; fiji: ImageJ in this process
+optics, images, networks
+config, files, results, errors
+
+Importing the package starts no Java and loads no torch; the names below resolve when used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dlsim_ij.errors import DlsimError
+    from dlsim_ij.fiji import Fiji
+    from dlsim_ij.images import read_image, write_image
+    from dlsim_ij.pipeline import reconstruct
+
+_HOMES = {
+    "DlsimError": "dlsim_ij.errors",
+    "Fiji": "dlsim_ij.fiji",
+    "read_image": "dlsim_ij.images",
+    "write_image": "dlsim_ij.images",
+    "reconstruct": "dlsim_ij.pipeline",
+}
+
+__all__ = ["read_image", "write_image", "reconstruct", "Fiji", "DlsimError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'dlsim_ij' has no attribute '{name}'")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

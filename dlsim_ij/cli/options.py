@@ -1,0 +1,119 @@
+"""Options that several verbs share, and the one way to print results."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dlsim_ij.cli import logs
+from dlsim_ij.errors import ConfigError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+ExistingPath = click.Path(path_type=Path)  # existence is checked by the readers, which give better advice
+OutputPath = click.Path(path_type=Path)
+
+
+def _set_verbosity(context: click.Context, _: click.Parameter, count: int) -> int:
+    context.meta["dlsim.verbosity"] = count
+    logs.configure(count)
+    return count
+
+
+def _set_quiet(context: click.Context, _: click.Parameter, quiet: bool) -> bool:
+    context.meta["dlsim.quiet"] = quiet
+    if quiet:
+        logs.configure(-1)
+    return quiet
+
+
+def common(command: Command) -> Command:
+    """Add ``--json``, ``-v`` and ``-q``, which every verb has."""
+    command = click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, nothing else there.")(
+        command
+    )
+    command = click.option(
+        "-v", "--verbose", count=True, expose_value=False, callback=_set_verbosity,
+        help="More messages; -v -v shows tracebacks.",
+    )(command)  # fmt: skip
+    return click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, callback=_set_quiet,
+        help="Errors only: no progress, no warnings.",
+    )(command)  # fmt: skip
+
+
+def overwrite(command: Command) -> Command:
+    """Add ``--overwrite``."""
+    return click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")(command)
+
+
+def dry_run(command: Command) -> Command:
+    """Add ``--dry-run``."""
+    return click.option("--dry-run", is_flag=True, help="Say what would be done and written; do nothing.")(
+        command
+    )
+
+
+def threads(command: Command) -> Command:
+    """Add ``--threads``."""
+    return click.option(
+        "--threads", type=click.IntRange(1), help="Processor threads to use (default: all).", metavar="N"
+    )(command)
+
+
+def seed(command: Command) -> Command:
+    """Add ``--seed``."""
+    return click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")(
+        command
+    )
+
+
+def engine(command: Command) -> Command:
+    """Add ``--engine`` and ``--fiji``."""
+    command = click.option(
+        "--fiji", "fiji_path", metavar="PATH", envvar="DLSIM_FIJI",
+        help="A Fiji folder or a Maven endpoint (default: DLSIM_FIJI, then the usual places).",
+    )(command)  # fmt: skip
+    return click.option(
+        "--engine", type=click.Choice(["auto", "fiji", "imagej", "none"]), default="auto", show_default=True,
+        help="Who does ImageJ's part.",
+    )(command)  # fmt: skip
+
+
+def set_threads(count: int | None) -> None:
+    """Limit the numeric libraries to `count` threads; to be called before torch is imported."""
+    if count is None:
+        return
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(count)
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def show_progress() -> bool:
+    """Whether a progress bar is wanted: not under ``--quiet``."""
+    context = click.get_current_context(silent=True)
+    return not (context is not None and context.meta.get("dlsim.quiet"))
+
+
+def print_result(result: Mapping[str, Any], as_json: bool, text: str | None = None) -> None:
+    """Print one result on stdout: one JSON line, or `text`."""
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
+    elif text is not None:
+        click.echo(text)
+
+
+def pick(given: str, choices: list[str], what: str) -> str:
+    """Return `given` if it is one of `choices`, else refuse with the closest one."""
+    if given in choices:
+        return given
+    from dlsim_ij.config import did_you_mean
+
+    raise ConfigError(f"no {what} is called '{given}'", did_you_mean(given, choices))

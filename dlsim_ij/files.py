@@ -1,0 +1,107 @@
+"""Write beside, then rename: an output is either whole or absent, and never replaced unasked."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dlsim_ij.errors import OutputError
+from dlsim_ij.results import plain
+
+
+def refuse_existing(path: Path, overwrite: bool = False) -> None:
+    """Raise `OutputError` if `path` exists and may not be replaced.
+
+    Called before any work starts, so nobody waits an hour to learn that a file was in the way.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder, an output file was to go there", "give another name")
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already", "give another name, or allow it with --overwrite")
+
+
+def make_folder(path: Path) -> Path:
+    """Make an output folder (and its parents) and check that it can be written.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made, is a file, or refuses writing.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path}: {error.strerror}", "give another -o") from error
+    if not os.access(path, os.W_OK):
+        raise OutputError(f"the folder {path} cannot be written", "check its permissions or give another -o")
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success move it there in one step.
+
+    Parameters
+    ----------
+    path : path-like
+        Final name of the file.
+    overwrite : bool
+        Replace an existing file. Without it the final step itself refuses, so that two runs
+        cannot overwrite each other either.
+
+    Yields
+    ------
+    pathlib.Path
+        Name to write to, with the same suffix.
+
+    Raises
+    ------
+    OutputError
+        The file exists already, or the folder is missing, full or write-protected.
+    """
+    final = Path(path)
+    refuse_existing(final, overwrite)
+    if not final.parent.is_dir():
+        raise OutputError(f"the folder {final.parent} does not exist", "make it first")
+    temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        if overwrite:
+            os.replace(temporary, final)
+        else:
+            _move_without_replacing(temporary, final)
+    except OutputError:
+        raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write {final}: {reason}", "check space and permissions") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _move_without_replacing(temporary: Path, final: Path) -> None:
+    try:
+        os.link(temporary, final)  # unlike rename, link refuses an existing name
+    except FileExistsError:
+        raise OutputError(f"{final} exists already", "allow it with --overwrite") from None
+    except OSError:  # a file system without hard links
+        refuse_existing(final)
+        os.replace(temporary, final)
+
+
+def write_text(path: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], data: Any, *, overwrite: bool = False) -> None:
+    """Write JSON atomically; results, numpy scalars and NaN are made plain first."""
+    write_text(path, json.dumps(plain(data), indent=2, ensure_ascii=False) + "\n", overwrite=overwrite)
