@@ -1,0 +1,222 @@
+"""Find direction, period, phase and strength of the illumination from the raw frames alone.
+
+Band m of an angle is band 0 times the pattern, as far as the optics let both pass, so the product of
+band m with the conjugate of band 0 holds a pure wave of frequency m k. Its place is found on a grid,
+jointly for all orders, then between the grid points (Gustafsson et al. 2008,
+doi 10.1529/biophysj.107.120345; Wicker et al. 2013, doi 10.1364/OE.21.002032).
+
+This lives in `acquisition` and not in `reconstruction`, because telling whether the frames are in the
+right order needs the same fit, and reconstruction stands above acquisition.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.fft
+import scipy.optimize
+from numpy.typing import NDArray
+
+from dlsim_ij.errors import LayoutError
+from dlsim_ij.optics import Optics, Pattern, otf_profile, separate_bands
+from dlsim_ij.optics.pattern import equal_steps
+
+FloatArray = NDArray[np.floating]
+ComplexArray = NDArray[np.complexfloating]
+
+SEARCH = (0.40, 1.0)  # of the cut-off: where the finest order of a useful pattern can lie
+_FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period is the same everywhere
+
+
+def fit_patterns(
+    frames: FloatArray,
+    n_angles: int,
+    n_phases: int,
+    optics: Optics,
+    *,
+    known: Sequence[Pattern] | None = None,
+) -> list[Pattern]:
+    """Fit the illumination of every angle.
+
+    Parameters
+    ----------
+    frames : (n_angles * n_phases, Y, X) ndarray
+        Native (never enlarged) frames above the camera offset, of equal brightness, angle-major.
+    n_angles, n_phases : int
+        5 phases and more are fitted as three-beam (two orders), 3 and 4 as two-beam.
+    optics : Optics
+        For the cut-off.
+    known : sequence of Pattern, optional
+        Calibration from a brighter stack of the same session: frequencies are kept, only the phase of
+        order 1 is measured, and order 2 follows it. At a few photons a free fit goes wrong.
+
+    Returns
+    -------
+    list of Pattern
+        One per angle, with the signal-to-noise ratio of each order.
+
+    Raises
+    ------
+    LayoutError
+        The frame count is not angles times phases, or phases are fewer than 3.
+    """
+    if n_phases < 3 or frames.ndim != 3 or len(frames) != n_angles * n_phases:
+        raise LayoutError(
+            f"{len(frames)} frames are not {n_angles} angles x {n_phases} phases (at least 3)",
+            "check the number of frames in the stack",
+        )
+    orders = 2 if n_phases >= 5 else 1
+    steps = equal_steps(n_phases)
+    crop, origin = _central(frames, _FIT_SIDE_PX)
+    patterns = []
+    for angle in range(n_angles):
+        own = crop[angle * n_phases : (angle + 1) * n_phases]
+        bands = separate_bands(own, steps, orders)
+        fitted = _fit_one(bands, steps, optics.cutoff_px, known[angle] if known else None)
+        patterns.append(_moved_origin(fitted, origin))
+    return patterns
+
+
+def _fit_one(
+    bands: list[NDArray], steps: tuple[float, ...], cutoff_px: float, known: Pattern | None
+) -> Pattern:
+    products, levels = _products(bands, cutoff_px)
+    orders = len(products)
+    if known is None:
+        start = _coarse_peak(products, levels, cutoff_px)
+        frequency = _refined_peak(products, levels, start)
+    else:
+        frequency = known.frequency_px
+    peaks = [_fourier_sum(p, frequency, m) for m, p in enumerate(products, start=1)]
+    phases = [float(np.angle(peak)) for peak in peaks]
+    if known is not None and orders == 2:
+        offset = known.phases_rad[1] - 2 * known.phases_rad[0]
+        phases[1] = float(np.angle(np.exp(1j * (2 * phases[0] + offset))))
+    modulation = tuple(
+        _modulation(bands, order, frequency, phase, cutoff_px) for order, phase in enumerate(phases, start=1)
+    )
+    return Pattern(
+        frequency_px=frequency,
+        phases_rad=tuple(phases),
+        steps_rad=steps,
+        modulation=modulation,
+        snr=tuple(abs(peak) / level for peak, level in zip(peaks, levels, strict=True)),
+    )
+
+
+def _products(bands: list[NDArray], cutoff_px: float) -> tuple[list[ComplexArray], list[float]]:
+    """Return band m times conjugate band 0, and the usual height of their spectra off the peak."""
+    height, width = bands[0].shape
+    window = np.outer(_taper(height), _taper(width))
+    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    radius = np.hypot(fy, fx)
+    # out-of-focus light sits at the centre of every band and correlates with anything
+    keep = (1 - np.exp(-((radius / (0.12 * cutoff_px)) ** 2))) * (radius < cutoff_px)
+    keep = keep * np.sqrt(otf_profile(radius, cutoff_px, 0.5))
+    mean = float(bands[0].mean())
+    sharp = [
+        scipy.fft.ifft2(scipy.fft.fft2((band - (mean if m == 0 else 0)) * window, workers=-1) * keep, workers=-1)
+        for m, band in enumerate(bands)
+    ]
+    products = [sharp[m] * np.conj(sharp[0]) for m in range(1, len(bands))]
+    levels = []
+    for product in products:
+        spectrum = np.abs(scipy.fft.fft2(product, workers=-1))
+        ring = (radius > 0.15 * cutoff_px) & (radius < cutoff_px)
+        levels.append(float(np.sqrt(np.median(spectrum[ring] ** 2) / np.log(2))))
+    return products, levels
+
+
+def _coarse_peak(products: list[ComplexArray], levels: list[float], cutoff_px: float) -> tuple[float, float]:
+    """Return the first order's frequency on a grid of half a sample, where all orders are strong."""
+    height, width = products[0].shape
+    orders = len(products)
+    size = (2 * height, 2 * width)
+    score = np.zeros(size)
+    fy, fx = np.fft.fftfreq(size[0]), np.fft.fftfreq(size[1])
+    index_y, index_x = np.arange(size[0]), np.arange(size[1])
+    for order, (product, level) in enumerate(zip(products, levels, strict=True), start=1):
+        spectrum = np.abs(scipy.fft.fft2(product, s=size, workers=-1)) ** 2 / level**2
+        rows, columns = (order * index_y) % size[0], (order * index_x) % size[1]
+        score += spectrum[np.ix_(rows, columns)]
+    finest = orders * np.hypot(fy[:, None], fx[None, :])
+    inside = (finest > SEARCH[0] * cutoff_px) & (finest < SEARCH[1] * cutoff_px)
+    # the indices of m k wrap beyond half a cycle per pixel
+    inside &= (np.abs(fy)[:, None] < 0.5 / orders) & (np.abs(fx)[None, :] < 0.5 / orders)
+    y, x = np.unravel_index(np.argmax(np.where(inside, score, -1)), size)
+    return float(fy[y]), float(fx[x])
+
+
+def _refined_peak(
+    products: list[ComplexArray], levels: list[float], start: tuple[float, float]
+) -> tuple[float, float]:
+    step = 0.25 / max(products[0].shape)
+
+    def loss(frequency: NDArray[np.float64]) -> float:
+        return -sum(
+            abs(_fourier_sum(product, (frequency[0], frequency[1]), order)) ** 2 / level**2
+            for order, (product, level) in enumerate(zip(products, levels, strict=True), start=1)
+        )
+
+    simplex = np.array(start) + step * np.array([[0, 0], [1, 0], [0, 1]])
+    found = scipy.optimize.minimize(
+        loss, start, method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-7, "fatol": 1e-6, "maxiter": 200},
+    )  # fmt: skip
+    return float(found.x[0]), float(found.x[1])
+
+
+def _fourier_sum(product: ComplexArray, frequency: tuple[float, float], order: int) -> complex:
+    """Return the Fourier sum of `product` at order times frequency, which need not be on the grid."""
+    height, width = product.shape
+    wave_y = np.exp(-2j * np.pi * order * frequency[0] * np.arange(height))
+    wave_x = np.exp(-2j * np.pi * order * frequency[1] * np.arange(width))
+    return complex(wave_y @ (product @ wave_x))
+
+
+def _modulation(
+    bands: list[NDArray], order: int, frequency: tuple[float, float], phase: float, cutoff_px: float
+) -> float:
+    """Return c_m: band m, moved back, against band 0 where both pass, each weighted with the other's OTF."""
+    height, width = bands[0].shape
+    window = np.outer(_taper(height), _taper(width))
+    shift = (order * frequency[0], order * frequency[1])
+    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    here = np.hypot(fy, fx)
+    there = np.hypot(fy + shift[0], fx + shift[1])
+    wave_y = np.exp(-2j * np.pi * shift[0] * np.arange(height))[:, None]
+    wave_x = np.exp(-2j * np.pi * shift[1] * np.arange(width))[None, :]
+    moved = scipy.fft.fft2(bands[order] * wave_y * wave_x * window, workers=-1) * np.exp(-1j * phase)
+    still = scipy.fft.fft2((bands[0] - bands[0].mean()) * window, workers=-1)
+    overlap = (here > 0.1 * cutoff_px) & (here < 0.9 * cutoff_px) & (there < 0.9 * cutoff_px)
+    overlap &= there > 0.1 * cutoff_px
+    if not overlap.any():
+        return 0.0
+    a = moved[overlap] * otf_profile(here[overlap], cutoff_px, 0.5)
+    b = still[overlap] * otf_profile(there[overlap], cutoff_px, 0.5)
+    return max(0.0, 2 * float((a * np.conj(b)).real.sum() / (np.abs(b) ** 2).sum()))
+
+
+def _moved_origin(pattern: Pattern, origin: tuple[int, int]) -> Pattern:
+    """Return the pattern with phases for pixel (0, 0) of the whole field."""
+    turn = 2 * np.pi * (pattern.frequency_px[0] * origin[0] + pattern.frequency_px[1] * origin[1])
+    phases = tuple(
+        float(np.angle(np.exp(1j * (phase - order * turn))))
+        for order, phase in enumerate(pattern.phases_rad, start=1)
+    )
+    return dataclasses.replace(pattern, phases_rad=phases)
+
+
+def _central(frames: FloatArray, side: int) -> tuple[FloatArray, tuple[int, int]]:
+    top, left = (max(0, (n - side) // 2) for n in frames.shape[1:])
+    return frames[:, top : top + side, left : left + side], (top, left)
+
+
+def _taper(side: int) -> FloatArray:
+    edge = max(1, min(side // 8, 24))
+    ramp = np.sin(np.pi / 2 * (np.arange(edge) + 0.5) / edge) ** 2
+    taper = np.ones(side)
+    taper[:edge], taper[side - edge :] = ramp, ramp[::-1]
+    return taper

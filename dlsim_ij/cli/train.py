@@ -1,0 +1,135 @@
+"""``dlsim train``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dlsim_ij.cli import options
+
+if TYPE_CHECKING:
+    from dlsim_ij.training import Progress, TrainingConfig
+
+
+@click.command(
+    epilog="Example: dlsim train configs/sim15.yaml --set steps=500 -o runs/first",
+)
+@click.argument("config", type=options.ExistingPath)
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE",
+    help="Override a setting, dots go deeper: --set optimiser.lr=1e-3. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=options.OutputPath, metavar="DIR",
+    help="Run folder (default: the file's own 'output', else runs/<name of CONFIG>).",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the run folder.")
+@click.option("--seed", type=click.IntRange(0), help="Random seed (default: the file's).")
+@options.threads
+@options.dry_run
+@options.common
+def command(
+    config: Path,
+    assignments: tuple[str, ...],
+    output: Path | None,
+    resume: bool,
+    seed: int | None,
+    threads: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Train a network from a configuration file.
+
+    The run folder gets the settings, history.csv, loss.png, checkpoints and the finished model, which
+    the other verbs take as --model DIR/model. Ctrl-C leaves a checkpoint; --resume goes on from it.
+    """
+    from dlsim_ij.config import parse_overrides, read_settings
+    from dlsim_ij.training.settings import TrainingConfig
+
+    overrides = parse_overrides(assignments)
+    given = {"seed": seed, "threads": threads, "output": None if output is None else str(output)}
+    overrides |= {key: value for key, value in given.items() if value is not None}
+    settings = read_settings(config, TrainingConfig, overrides)
+    if settings.output is None:
+        settings = settings.model_copy(update={"output": str(Path("runs") / config.stem)})
+    if dry_run:
+        _describe(settings, resume, as_json)
+        return
+    options.set_threads(threads)
+    from dlsim_ij.training import train
+
+    with _Bar(options.show_progress()) as bar:
+        result = train(settings, resume=resume, progress=bar.update)
+    score = _score(result.metrics)
+    text = f"{result.stopped} after {result.step} steps; the model is {result.model_dir}{score}"
+    options.print_result(result.to_dict(), as_json, text)
+
+
+class _Bar:
+    """Progress on stderr: a bar with loss and time left; without a screen, a line per validation."""
+
+    def __init__(self, shown: bool) -> None:
+        self.shown, self.done, self.psnr_db = shown, 0, ""
+        self.bar: Any = None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.render_finish()
+
+    def update(self, progress: Progress) -> None:
+        """Show how far the run is."""
+        if progress.valid_psnr_db is not None:
+            self.psnr_db = f", validation {progress.valid_psnr_db:.2f} dB"
+        loss = "" if progress.train_loss is None else f", loss {progress.train_loss:.4g}"
+        words = f"epoch {progress.epoch}{loss}{self.psnr_db}"
+        if not self.shown:
+            return
+        if sys.stderr.isatty():
+            self._draw(progress, words)
+        elif progress.valid_psnr_db is not None or progress.step == progress.total_steps:
+            left = f", {progress.seconds_left / 60:.1f} min left" if progress.seconds_left else ""
+            click.echo(f"train: step {progress.step} of {progress.total_steps}, {words}{left}", err=True)
+
+    def _draw(self, progress: Progress, words: str) -> None:
+        if self.bar is None:  # the length is known only now
+            self.bar = click.progressbar(
+                length=progress.total_steps, label="train", file=sys.stderr, show_pos=True,
+                item_show_func=lambda shown: shown,
+            )  # fmt: skip
+        self.bar.update(progress.step - self.done, words)
+        self.done = progress.step
+
+
+def _score(metrics: dict[str, Any]) -> str:
+    return f" ({metrics['psnr_db']:.2f} dB in validation)" if "psnr_db" in metrics else ""
+
+
+def _describe(settings: TrainingConfig, resume: bool, as_json: bool) -> None:
+    """Say what would be trained and written; no data are read."""
+    import torch
+    import yaml
+
+    from dlsim_ij.networks import create_network
+    from dlsim_ij.training.run_folder import RunFolder
+
+    folder = RunFolder(Path(str(settings.output)))
+    if resume:
+        folder.check_resumable(settings)
+    else:
+        folder.refuse_used()
+    with torch.device("meta"):
+        network = create_network(settings.network.name, **settings.network.options)
+    parameters = sum(p.numel() for p in network.parameters())
+    resolved = settings.model_dump(mode="json")
+    text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+    options.print_result(
+        {"dry_run": True, "run_dir": settings.output, "parameters": parameters, "config": resolved},
+        as_json,
+        f"{text}# {parameters:,} parameters; everything would be written into {settings.output}",
+    )

@@ -1,0 +1,54 @@
+"""ImageJ's results tables as plain columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Table = dict[str, list[float | str]]
+
+
+def from_results_table(table: Any) -> Table:
+    """Return the columns of an ``ij.measure.ResultsTable`` by heading; text cells are strings."""
+    n_rows = int(table.size())
+    columns: Table = {}
+    for heading in map(str, table.getHeadings()):
+        index = int(table.getColumnIndex(heading))
+        if heading == "Label" and not table.columnExists(index):
+            columns[heading] = [str(table.getLabel(row) or "") for row in range(n_rows)]
+            continue
+        values: list[float | str] = np.array(table.getColumnAsDoubles(index)).tolist()
+        for row, value in enumerate(values):
+            if value != value:  # NaN stands for text as well
+                text = str(table.getStringValue(index, row) or "")
+                if text not in ("", "NaN"):
+                    values[row] = text
+        columns[heading] = values
+    return columns
+
+
+def open_tables() -> dict[str, Table]:
+    """Return the tables that ImageJ holds now, by window title; "Results" is its own table."""
+    from jpype import JClass
+
+    found: dict[str, Table] = {}
+    results = JClass("ij.measure.ResultsTable").getResultsTable()
+    if results is not None and results.size() > 0:
+        found["Results"] = from_results_table(results)
+    text_window = JClass("ij.text.TextWindow")
+    for window in JClass("ij.WindowManager").getNonImageWindows():
+        if isinstance(window, text_window) and str(window.getTitle()) not in ("Results", "Log"):
+            table = window.getResultsTable()
+            if table is not None and table.size() > 0:
+                found[str(window.getTitle())] = from_results_table(table)
+    return found
+
+
+def clear_results() -> None:
+    """Empty ImageJ's own table without its question about unsaved measurements."""
+    from jpype import JClass
+
+    analyzer = JClass("ij.plugin.filter.Analyzer")
+    analyzer.setUnsavedMeasurements(False)
+    analyzer.resetCounter()

@@ -1,0 +1,108 @@
+"""What a command may be given: files, folders of frames, folders of either; each input once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from dlsim_ij.errors import ImageError
+from dlsim_ij.images.frames import image_files, natural_key, numbered
+from dlsim_ij.images.read import image_name, is_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageInput:
+    """One image to work on.
+
+    Attributes
+    ----------
+    path : Path
+        For `read_image`: a file, or a folder of frames.
+    subfolder : PurePath
+        Where its outputs go below the output folder: the folders between the given folder and the image.
+    name : str
+        Stem of its outputs.
+    """
+
+    path: Path
+    subfolder: PurePath
+    name: str
+
+
+def expand_inputs(paths: Iterable[str | os.PathLike[str]], *, frame_folders: bool = True) -> list[ImageInput]:
+    """List the images behind the arguments of a command.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Files, folders of frames, folders of files, folders of folders. Links to folders are followed,
+        each folder once; hidden files and folders are not looked at.
+    frame_folders : bool
+        Read a folder of numbered single-plane files as one stack. Without it each file is an image.
+
+    Returns
+    -------
+    list of ImageInput
+        In the order given, inside a folder in natural order.
+
+    Raises
+    ------
+    ImageError
+        A path does not exist, a folder holds no image, or two images would have the same outputs.
+    """
+    inputs: list[ImageInput] = []
+    for path in map(Path, paths):
+        if not is_folder(path):
+            inputs.append(ImageInput(path=path, subfolder=PurePath(), name=image_name(path)))
+            continue
+        found = _walk(path, path, frame_folders, set())
+        if not found:
+            raise ImageError(f"the folder {path} holds no images", "TIFF, OME-TIFF and .npy can be read")
+        inputs += found
+    _refuse_clashes(inputs)
+    return inputs
+
+
+def is_frame_folder(folder: Path) -> bool:
+    """Tell whether a folder is one stack: at least two numbered single-plane files of one name."""
+    files = image_files(folder)
+    frames = numbered(files)
+    if frames is None or len(files) < 2 or len({frame.prefix for frame in frames}) > 1:
+        return False
+    return all(_is_single_plane(path) for path in (files[0], files[-1]))
+
+
+def _is_single_plane(path: Path) -> bool:
+    from dlsim_ij.images.read import read_file
+
+    return read_file(path, None).axes == "YX"
+
+
+def _walk(folder: Path, top: Path, frame_folders: bool, seen: set[Path]) -> list[ImageInput]:
+    real = folder.resolve()
+    if real in seen:
+        return []  # a link that leads back
+    seen.add(real)
+    files = image_files(folder)
+    inside = PurePath(folder.relative_to(top))
+    if frame_folders and is_frame_folder(folder):
+        # a folder given by itself has nothing to mirror; its name is the image's
+        return [ImageInput(path=folder, subfolder=inside.parent, name=folder.resolve().name)]
+    found = [ImageInput(path=path, subfolder=inside, name=image_name(path)) for path in files]
+    folders = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_dir()]
+    for inner in sorted(folders, key=natural_key):
+        found += _walk(inner, top, frame_folders, seen)
+    return found
+
+
+def _refuse_clashes(inputs: list[ImageInput]) -> None:
+    by_output: dict[tuple[PurePath, str], Path] = {}
+    for one in inputs:
+        other = by_output.setdefault((one.subfolder, one.name), one.path)
+        if other is not one.path:
+            raise ImageError(
+                f"{other} and {one.path} would be written to the same outputs, '{one.name}'",
+                "give the folder above them, rename one, or run them one after the other",
+            )

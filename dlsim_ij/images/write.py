@@ -1,0 +1,264 @@
+"""Writing: one array with named axes in, one file out that ImageJ and Fiji open with its calibration."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import xarray as xr
+from numpy.typing import NDArray
+
+from dlsim_ij.errors import ImageError, OutputError
+from dlsim_ij.files import atomic_path
+from dlsim_ij.images.axes import ORDER, planes, stack_dims
+from dlsim_ij.images.calibration import check_pixel_size
+from dlsim_ij.images.tiff import NOTES, tiff_messages
+
+# A classic TIFF counts bytes in 32 bits; 32 MiB are left for the tags.
+CLASSIC_TIFF_BYTES = 2**32 - 2**25
+
+# What each format stores of each type. ImageJ knows three kinds of grey pixels and signed 16-bit numbers;
+# where a type becomes another, every value is kept, except for float64, which is rounded to float32.
+_IMAGEJ_TYPES = {
+    "bool": "uint8",
+    "uint8": "uint8",
+    "uint16": "uint16",
+    "int8": "int16",
+    "int16": "int16",
+    "float16": "float32",
+    "float32": "float32",
+    "float64": "float32",
+}
+_OME_TYPES = {
+    **{name: name for name in ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")},
+    "bool": "uint8",
+    "float16": "float32",
+}
+_TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
+
+
+def write_image(
+    path: str | os.PathLike[str],
+    array: xr.DataArray | NDArray[Any],
+    *,
+    pixel_size_um: float | None = None,
+    overwrite: bool = False,
+    ome: bool = False,
+    labels: Sequence[str] | None = None,
+    display_range: tuple[float, float] | None = None,
+) -> Path:
+    """Write an image as ImageJ hyperstack, OME-TIFF or ``.npy``; whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.tif`` or ``.tiff``; ``.ome.tif`` for OME-TIFF; ``.npy`` for the pixels alone, without calibration.
+    array : DataArray, or (Y, X) or (frame, Y, X) ndarray
+        Attributes as `read_image` gives them are the defaults of the options.
+    pixel_size_um : float, optional
+        Width and height of a pixel.
+    overwrite : bool
+        Replace an existing file.
+    ome : bool
+        Write OME-TIFF whatever the name says.
+    labels : sequence of str, optional
+        One per plane, the last stack axis fastest.
+    display_range : (float, float), optional
+        Values shown as black and white.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ImageError
+        The array cannot be stored in this format; the hint names one that can.
+    OutputError
+        The file exists, or cannot be written.
+
+    Notes
+    -----
+    ImageJ: bool becomes 0 and 255, int8 int16, float16 and float64 float32; wider integers are refused.
+    The axis "I" becomes a plain stack of slices; beside other stack axes it takes the place of a free one
+    (Z, T, C). Beyond 4 GB the planes follow one another after a single header, as ImageJ itself writes
+    them, and OME-TIFF becomes BigTIFF. Planes are converted and written one at a time.
+    """
+    path = Path(path)
+    image = _data_array(array)
+    attributes = dict(image.attrs)
+    if pixel_size_um is not None:
+        attributes["pixel_size_um"] = pixel_size_um
+    if display_range is not None:
+        attributes["display_range"] = display_range
+    attributes["labels"] = _labels(image, labels)
+    check_pixel_size(attributes.get("pixel_size_um"))
+    name = path.name.lower()
+    ome = ome or name.endswith((".ome.tif", ".ome.tiff", ".ome.btf"))
+    if name.endswith(".npy") and not ome:
+        with atomic_path(path, overwrite=overwrite) as temporary:
+            np.save(temporary, image.values, allow_pickle=False)
+    elif name.endswith(_TIFF_ENDINGS):
+        _write_tiff(path, image, attributes, ome, overwrite)
+    else:
+        raise OutputError(
+            f"{path}: the ending names no format that can be written", "use .tif, .ome.tif or .npy"
+        )
+    return path
+
+
+def _data_array(array: xr.DataArray | NDArray[Any]) -> xr.DataArray:
+    """Return the array with its axes named and in order, refusing what is no image."""
+    if not isinstance(array, xr.DataArray):
+        array = np.asarray(array)
+        if array.ndim not in (2, 3):
+            raise ImageError(
+                f"an array of {array.ndim} axes does not tell what they are",
+                "name them: xarray.DataArray(array, dims=('T', 'Z', 'Y', 'X'))",
+            )
+        array = xr.DataArray(array, dims=("I", "Y", "X")[3 - array.ndim :])
+    dims = [str(dim) for dim in array.dims]
+    if not {"Y", "X"} <= set(dims) or set(dims) - set(ORDER):
+        raise ImageError(f"the axes {', '.join(dims)} are not those of an image", f"use letters of {ORDER}")
+    if array.size == 0:
+        raise ImageError(
+            f"an empty image, {' x '.join(map(str, array.shape))}, cannot be written", "give pixels"
+        )
+    if array.dtype.kind not in "buif":
+        raise ImageError(
+            f"{array.dtype} values cannot be written as an image", "write their real part or modulus"
+        )
+    return array.transpose(*sorted(dims, key=ORDER.index))
+
+
+def _labels(image: xr.DataArray, labels: Sequence[str] | None) -> list[str] | None:
+    n_planes = prod(size for dim, size in image.sizes.items() if dim not in ("Y", "X", "S"))
+    if labels is not None:
+        if len(labels) != n_planes:
+            raise ImageError(f"{len(labels)} labels for {n_planes} planes", "give one per plane")
+        return [str(label) for label in labels]
+    inherited = image.attrs.get("labels")
+    # after a selection of planes the labels of the whole stack fit no more
+    return [str(label) for label in inherited] if inherited and len(inherited) == n_planes else None
+
+
+def _write_tiff(
+    path: Path, image: xr.DataArray, attributes: dict[str, Any], ome: bool, overwrite: bool
+) -> None:
+    stored = _stored_type(image.dtype, ome)
+    colour = "S" in image.dims
+    if colour and (image.sizes["S"] not in (3, 4) or stored != "uint8"):
+        raise ImageError("a colour picture has 3 or 4 samples of 8 bits", "write each colour as a channel, C")
+    axes = _hyperstack_axes(image)
+    shape = [image.sizes.get(axes.get(letter, letter), 1) for letter in "TZCYX"]
+    shape += [image.sizes["S"]] if colour else []
+    large = prod(shape) * np.dtype(stored).itemsize > CLASSIC_TIFF_BYTES
+    describe = _ome_tags if ome else _imagej_tags
+    # the axes that ImageJ knows, slowest first; the planes are walked through in this order
+    ordered = image.transpose(*(axes[letter] for letter in "TZC" if letter in axes), "Y", "X", ...)
+    with (
+        atomic_path(path, overwrite=overwrite) as temporary,
+        tiff_messages(path),
+        tifffile.TiffWriter(temporary, bigtiff=large and ome, imagej=not ome, ome=ome, byteorder="<") as tiff,
+    ):
+        tiff.write(
+            _converted(ordered, stored),
+            shape=tuple(shape),
+            dtype=stored,
+            photometric="rgb" if colour else "minisblack",
+            truncate=large and not ome,
+            software="dlsim_ij",
+            **describe(image, attributes, "TZCYX" + "S" * colour),
+        )
+
+
+def _stored_type(dtype: np.dtype[Any], ome: bool) -> str:
+    stored = (_OME_TYPES if ome else _IMAGEJ_TYPES).get(dtype.name)
+    if stored is None:
+        other = ".npy" if dtype.name not in _OME_TYPES else "OME-TIFF (--ome, or the ending .ome.tif)"
+        raise ImageError(
+            f"{dtype} pixels do not exist in {'OME-TIFF' if ome else 'ImageJ'}",
+            f"convert to float32, which is exact up to 16777216, or write {other}",
+        )
+    return stored
+
+
+def _hyperstack_axes(image: xr.DataArray) -> dict[str, str]:
+    """Map ImageJ's stack axes to those of the image: "I" takes the place of a free one."""
+    axes = {letter: letter for letter in "TZC" if letter in image.dims}
+    if "I" in image.dims:
+        free = [letter for letter in "ZTC" if letter not in axes]
+        if not free:
+            raise ImageError("a hyperstack has no axis left beside T, Z and C for I", "select one of I")
+        axes[free[0]] = "I"
+    return axes
+
+
+def _converted(image: xr.DataArray, stored: str) -> Iterator[NDArray[Any]]:
+    for _, plane in planes(image):
+        if plane.dtype == bool:
+            yield plane.astype(stored) * np.uint8(255)
+            continue
+        with np.errstate(over="ignore"):
+            converted = plane.astype(stored, copy=False)
+        if (
+            plane.dtype == np.float64
+            and stored == "float32"
+            and (np.isinf(converted) & np.isfinite(plane)).any()
+        ):
+            raise ImageError("values beyond 3.4e38 do not fit into float32", "scale them, or write .ome.tif")
+        yield np.ascontiguousarray(converted)
+
+
+def _imagej_tags(image: xr.DataArray, attributes: dict[str, Any], axes: str) -> dict[str, Any]:
+    stack = {str(dim) for dim in stack_dims(image) if image.sizes[dim] > 1}
+    # ImageJ writes "hyperstack" only where the axes mean something; a plain stack is our axis "I"
+    metadata: dict[str, Any] = {"axes": axes, "hyperstack": bool(stack - {"I"})}
+    if "C" in stack:
+        metadata["mode"] = "composite"
+    size, step = attributes.get("pixel_size_um"), attributes.get("z_step_um") if "Z" in stack else None
+    if size is not None or step is not None:
+        metadata["unit"] = "um"
+    if step is not None:
+        metadata["spacing"] = float(step)
+    if attributes.get("frame_interval_s") is not None:
+        metadata |= {"finterval": float(attributes["frame_interval_s"]), "tunit": "sec"}
+    if attributes.get("display_range") is not None:
+        low, high = map(float, attributes["display_range"])
+        metadata |= {"min": low, "max": high}
+        if image.sizes.get("C", 1) > 1:
+            metadata["Ranges"] = (low, high) * image.sizes["C"]
+    if attributes["labels"] is not None:
+        metadata["Labels"] = attributes["labels"]
+    tags: dict[str, Any] = {"metadata": metadata}
+    if size is not None:
+        tags["resolution"] = (1 / size, 1 / size)
+    return tags
+
+
+def _ome_tags(image: xr.DataArray, attributes: dict[str, Any], axes: str) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"axes": axes}
+    size, step = attributes.get("pixel_size_um"), attributes.get("z_step_um")
+    for axis, length in (("X", size), ("Y", size), ("Z", step)):
+        if length is not None:
+            metadata |= {f"PhysicalSize{axis}": float(length), f"PhysicalSize{axis}Unit": "µm"}
+    if attributes.get("frame_interval_s") is not None:
+        metadata |= {"TimeIncrement": float(attributes["frame_interval_s"]), "TimeIncrementUnit": "s"}
+    # OME has no place for these three
+    notes: dict[str, str] = {"axes": "".join(map(str, image.dims))}
+    if attributes["labels"] is not None:
+        notes["labels"] = json.dumps(attributes["labels"])
+    if attributes.get("display_range") is not None:
+        notes["display_range"] = json.dumps([float(value) for value in attributes["display_range"]])
+    metadata["MapAnnotation"] = {"Namespace": NOTES, "Value": notes}
+    tags: dict[str, Any] = {"metadata": metadata}
+    if size is not None:
+        tags |= {"resolution": (1e4 / size, 1e4 / size), "resolutionunit": "CENTIMETER"}
+    return tags

@@ -1,0 +1,22 @@
+"""Quality: an image and a truth in, numbers out.
+
+In: plain 2-D arrays, any intensity unit, on the same pixel grid. Out: frozen results whose scalars go to
+JSON, CSV and the report alike. Knows no files, no JVM, no command line. Below it: errors, results. Start
+at `pixelwise.py`; each number's formula and meaning stand in docs/quality.md.
+"""
+
+from dlsim_ij.quality.intensity import fit_intensity
+from dlsim_ij.quality.pixelwise import AllScores, RegisteredScores, Scores, fair_scores, scores, seed_scores
+from dlsim_ij.quality.registration import best_shift, shift_image
+
+__all__ = [
+    "seed_scores",
+    "fair_scores",
+    "scores",
+    "Scores",
+    "AllScores",
+    "RegisteredScores",
+    "fit_intensity",
+    "best_shift",
+    "shift_image",
+]

@@ -1,0 +1,10 @@
+"""Reconstruction: raw frames and a fitted pattern in, one conventional super-resolved image out.
+
+In: frames (n_frames, Y, X), one `Pattern` per angle, optics. Out: (2Y, 2X) images and the filter used.
+Knows no files, no JVM, no command line. Below it: acquisition, optics. Start at `wiener.py`.
+"""
+
+from dlsim_ij.reconstruction.widefield import equalise_frames, widefield
+from dlsim_ij.reconstruction.wiener import SHARP, SOFT, WienerFilter, wiener_images, wiener_sim
+
+__all__ = ["SHARP", "SOFT", "WienerFilter", "equalise_frames", "widefield", "wiener_images", "wiener_sim"]

@@ -1,0 +1,95 @@
+"""One file per checkpoint: tensors as safetensors, everything else as JSON in its header.
+
+A single file is replaced in a single step: after a power cut there is the old checkpoint or the new
+one, never tensors of one with the step number of the other. No pickle is involved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlsim_ij.errors import DataError
+from dlsim_ij.files import atomic_path
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_KEY = "dlsim_checkpoint"
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Write a checkpoint, replacing the one before.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.safetensors`` file in an existing folder.
+    tensors : mapping of str to Tensor
+        On any device.
+    values : mapping
+        JSON values: step, best, history so far.
+    """
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path, overwrite=True) as temporary:
+        # not save_file: its files are for the owner alone, unlike everything else in the run folder
+        temporary.write_bytes(save(plain, metadata={_KEY: json.dumps(values)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return tensors (on the CPU) and values of a checkpoint.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, or no checkpoint of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist", "nothing to resume: leave --resume away") from error
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path} is damaged: {error}", "resume is not possible; train anew") from error
+    if _KEY not in header:
+        raise DataError(f"{path} is no training checkpoint", "give the folder of a training run")
+    return tensors, json.loads(header[_KEY])
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Split an optimiser's state into tensors, named ``number/key``, and JSON values."""
+    import torch
+
+    tensors: dict[str, Tensor] = {}
+    values: dict[str, Any] = {}
+    for number, entries in optimiser.state_dict()["state"].items():
+        for key, value in entries.items():
+            kind = tensors if isinstance(value, torch.Tensor) else values
+            kind[f"{number}/{key}"] = value
+    return tensors, values
+
+
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]
+) -> None:
+    """Give back what :func:`optimiser_state` took; the settings come from the configuration."""
+    import torch
+
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in [*tensors.items(), *values.items()]:
+        number, _, key = name.partition("/")
+        state.setdefault(int(number), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for parameter, entries in optimiser.state.items():
+        for key, value in entries.items():
+            if key != "step" and getattr(value, "shape", None) == parameter.shape:
+                # the fused step walks through memory, so moments and weights need equal strides
+                entries[key] = torch.empty_like(parameter, requires_grad=False).copy_(value)

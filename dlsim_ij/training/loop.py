@@ -1,0 +1,463 @@
+"""The training loop: `train` checks, runs and exports; `_Run` is the state between two steps.
+
+A step is a function of that state and of numbers derived from the seed and the step alone (see
+`sampler.py`), and the state is all in `checkpoints/last.safetensors`. So a resumed run goes through
+the same bits as an undisturbed one, on a CPU with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlsim_ij.datasets.source import SampleSource, make_source
+from dlsim_ij.errors import ConfigError, DataError, DlsimError, ModelError
+from dlsim_ij.networks.registry import create_network
+from dlsim_ij.results import Result
+from dlsim_ij.training.averaging import WeightAverage
+from dlsim_ij.training.checkpoint import load_checkpoint, optimiser_state, restore_optimiser, save_checkpoint
+from dlsim_ij.training.export import export_model
+from dlsim_ij.training.history import History
+from dlsim_ij.training.interrupt import StopWish, stop_on_signals
+from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.run_folder import RunFolder, describe_environment
+from dlsim_ij.training.sampler import EpochSampler
+from dlsim_ij.training.schedules import learning_rate_factor
+from dlsim_ij.training.settings import TrainingConfig
+from dlsim_ij.training.validation import Validation, validate
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Result):
+    """What a progress display may show; given at every row of the history."""
+
+    step: int
+    total_steps: int
+    epoch: int
+    train_loss: float | None
+    valid_psnr_db: float | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult(Result):
+    """Where a run stands at its end."""
+
+    run_dir: Path
+    model_dir: Path
+    step: int
+    epoch: int
+    stopped: str  # "finished" or "early stop"
+    best: dict[str, Any] | None  # step and validation of the best weights; None without validation
+    metrics: dict[str, Any] = field(default_factory=dict)  # of the exported weights
+
+
+def train(
+    config: TrainingConfig,
+    *,
+    data: SampleSource | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainingResult:
+    """Train a network; write history, checkpoints and the finished model into `config.output`.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        All settings; `output` must be set.
+    data : SampleSource, optional
+        Samples to train on, instead of those that `config.data` describes.
+    resume : bool
+        Go on from the last checkpoint of the run in `config.output`.
+    progress : callable, optional
+        Called with a `Progress` at every row of the history.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    OutputError
+        The run folder is in use, or cannot be written.
+    ConfigError, DataError, ModelError
+        Settings, data and network do not fit each other, or not the run to be resumed.
+    DlsimError
+        The loss is no longer a number, or memory is used up; the last good checkpoint stays.
+    KeyboardInterrupt
+        SIGINT or SIGTERM came; a checkpoint was written after the step that ran.
+    """
+    if config.output is None:
+        raise ConfigError("the run has no folder", "set output, or give -o DIR")
+    folder = RunFolder(Path(config.output))
+    if resume:
+        folder.check_resumable(config)
+    else:
+        folder.refuse_used()
+    device = _device(config)
+    with _threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed)
+        network = create_network(config.network.name, **config.network.options)
+        if data is None:
+            if config.data is None:
+                raise ConfigError("the configuration names no data", "set data.kind")
+            _check_patch(network, config.patch_px)
+            data = make_source(
+                config.data.kind, config.data.options, patch_px=config.patch_px, seed=config.seed
+            )
+        _check_fit(network, data)
+        run = _Run(config, folder, network, data, device, progress)
+        if resume:
+            run.restore()
+        folder.write_start(config, describe_environment(run.step, str(device)))
+        run.open_history()
+        with stop_on_signals() as wish, _memory_advice(config):
+            run.go(wish)
+        return run.finish()
+
+
+class _Run:
+    """State of a run between two steps."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        folder: RunFolder,
+        network: nn.Module,
+        source: SampleSource,
+        device: torch.device,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.config, self.folder, self.source, self.device, self.report = (
+            config, folder, source, device, progress,
+        )  # fmt: skip
+        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        self.network = network.to(device=device, memory_format=self.layout)  # type: ignore[call-overload]
+        self.optimiser = _optimiser(config, self.network)
+        self.average = WeightAverage(self.network, config.ema_decay) if config.ema_decay else None
+        self.loss = get_loss(config.loss)
+        self.sampler = EpochSampler(len(source), config.batch_size, config.seed)
+        self.total_steps = config.steps or (config.epochs or 0) * self.sampler.steps_per_epoch
+        self.step = 0
+        self.seconds = 0.0  # of training before this start
+        self.best: dict[str, Any] | None = None  # {"step": ..., **Validation}
+        self.last_validation: dict[str, Any] | None = None
+        self.without_progress = 0  # validations since the best one
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # since the last row
+        self.loss_count = 0
+        self.started, self.started_at = time.monotonic(), 0
+
+    @property
+    def epoch(self) -> int:
+        """Epoch of the step that was done last, counted from 0."""
+        return self.sampler.epoch(max(0, self.step - 1))
+
+    def go(self, wish: StopWish) -> None:
+        """Step until the end, an early stop, or a signal."""
+        config = self.config
+        self.started, self.started_at = time.monotonic(), self.step
+        while self.step < self.total_steps and not self.stopped_early():
+            self.advance()
+            at_end = self.step == self.total_steps
+            improved = False
+            if at_end or self.step % config.validate_every == 0:
+                improved = self.validate_and_log()
+            elif self.step % config.log_every == 0:
+                self.log(None)
+            if wish or at_end or improved or self.stopped_early() or self.step % config.checkpoint_every == 0:
+                self.save()
+            if wish:
+                self.folder.draw_history()
+                logger.warning(
+                    "%s: stopped after step %d of %d; go on with --resume",
+                    wish.signal_name, self.step, self.total_steps,
+                )  # fmt: skip
+                raise KeyboardInterrupt(f"{wish.signal_name} after step {self.step}")
+
+    def advance(self) -> None:
+        """One optimiser step."""
+        config = self.config
+        factor = learning_rate_factor(
+            config.schedule, step=self.step, epoch=self.sampler.epoch(self.step), total_steps=self.total_steps
+        )
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.optimiser.lr * factor
+        inputs, targets = self.source.batch(
+            self.sampler.indices(self.step), self.sampler.generator(self.step)
+        )
+        inputs = inputs.to(self.device, memory_format=self.layout, non_blocking=True)
+        targets = targets.to(self.device, non_blocking=True)
+        with _precision(config, self.device):
+            predicted: Tensor = self.network(inputs)
+        if predicted.shape != targets.shape:
+            raise DataError(
+                f"the network gives {tuple(predicted.shape)} where the target has {tuple(targets.shape)}",
+                "do scale and channels of data and network fit each other?",
+            )
+        loss = self.loss(predicted.float(), targets)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if config.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
+        self.optimiser.step()
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
+        self.loss_sum += loss.detach()
+        self.loss_count += 1
+
+    def validate_and_log(self) -> bool:
+        """Measure the weights that would be exported; return whether they are the best so far."""
+        self.require_finite()
+        with self.exported_weights():
+            found = validate(
+                self.network, self.source, self.loss, device=self.device, batchnorm=self.config.batchnorm
+            )
+            self.log(found)
+            if found is None:
+                return False
+            self.last_validation = {"step": self.step, **found.to_dict()}
+            improved = self.best is None or found.loss < self.best["loss"]
+            if improved:
+                self.best = self.last_validation
+                save_checkpoint(self.folder.best, self.network.state_dict(), self.best)
+        self.without_progress = 0 if improved else self.without_progress + 1
+        return improved
+
+    def log(self, found: Validation | None) -> None:
+        """Add a row to the history and tell the progress."""
+        train_loss = self.mean_loss()
+        self.loss_sum.zero_()
+        self.loss_count = 0
+        self.history.append(
+            {
+                "step": self.step,
+                "epoch": self.epoch,
+                "lr": self.optimiser.param_groups[0]["lr"],
+                "train_loss": train_loss,
+                "valid_loss": found.loss if found else None,
+                "valid_psnr_db": found.psnr_db if found else None,
+                "seconds": self.seconds_so_far(),
+            }
+        )
+        if self.report is not None:
+            pace = (time.monotonic() - self.started) / max(1, self.step - self.started_at)
+            self.report(
+                Progress(
+                    step=self.step,
+                    total_steps=self.total_steps,
+                    epoch=self.epoch,
+                    train_loss=train_loss,
+                    valid_psnr_db=found.psnr_db if found else None,
+                    seconds_left=pace * (self.total_steps - self.step),
+                )
+            )
+
+    def mean_loss(self) -> float | None:
+        """Mean training loss since the last row; refuses one that is not a number."""
+        if not self.loss_count:
+            return None
+        mean = float(self.loss_sum) / self.loss_count
+        if not isfinite(mean):
+            self.refuse_divergence("loss")
+        return mean
+
+    def require_finite(self) -> None:
+        """Refuse to measure or to keep weights that are not numbers."""
+        self.mean_loss()
+        if not all(bool(torch.isfinite(p).all()) for p in self.network.parameters()):
+            self.refuse_divergence("network's weights")
+
+    def refuse_divergence(self, what: str) -> None:
+        """Stop the run; what was saved before is good."""
+        kept = f"; {self.folder.last} is still good" if self.folder.last.exists() else ""
+        raise DlsimError(
+            f"the {what} became infinite or not a number before step {self.step} "
+            f"(learning rate {self.optimiser.param_groups[0]['lr']:.3g}){kept}",
+            "lower optimiser.lr, set gradient_clip and schedule.warmup_steps, or use precision: float32; "
+            "if that does not help, look for such values in the data",
+        )
+
+    def stopped_early(self) -> bool:
+        """Whether validation has not improved for as long as the settings allow."""
+        patience = self.config.early_stop_patience
+        return patience is not None and self.without_progress >= patience
+
+    def seconds_so_far(self) -> float:
+        """Training time, over all starts."""
+        return self.seconds + time.monotonic() - self.started
+
+    @contextmanager
+    def exported_weights(self) -> Iterator[None]:
+        """Lend the network the weights that count: the average, if there is one."""
+        with self.average.applied() if self.average is not None else nullcontext():
+            yield
+
+    def save(self) -> None:
+        """Write the last checkpoint: all that the next step depends on."""
+        self.require_finite()
+        moments, rest = optimiser_state(self.optimiser)
+        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
+        tensors |= {f"optimiser/{name}": tensor for name, tensor in moments.items()}
+        if self.average is not None:
+            tensors |= {f"average/{name}": tensor for name, tensor in self.average.averages.items()}
+        tensors |= {"random/cpu": torch.get_rng_state(), "loss_sum": self.loss_sum}
+        if self.device.type == "cuda":
+            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        values = {
+            "step": self.step,
+            "samples": self.sampler.samples,
+            "seconds": self.seconds_so_far(),
+            "best": self.best,
+            "last_validation": self.last_validation,
+            "without_progress": self.without_progress,
+            "loss_count": self.loss_count,
+            "optimiser": rest,
+        }
+        save_checkpoint(self.folder.last, tensors, values)
+
+    def restore(self) -> None:
+        """Take the state of the last checkpoint."""
+        tensors, values = load_checkpoint(self.folder.last)
+        if values["samples"] != self.sampler.samples:
+            raise DataError(
+                f"the data hold {self.sampler.samples} samples, the run had {values['samples']}",
+                "resume with the same data, or start another run with -o",
+            )
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {key.removeprefix(name): tensor for key, tensor in tensors.items() if key.startswith(name)}
+
+        try:
+            self.network.load_state_dict(part("network/"))
+            restore_optimiser(self.optimiser, part("optimiser/"), values["optimiser"])
+            if self.average is not None:
+                self.average.load(part("average/"))
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise DataError(
+                f"{self.folder.last} does not fit the network: {str(error).splitlines()[0]}",
+                "was the package updated in between? start another run with -o",
+            ) from error
+        torch.set_rng_state(tensors["random/cpu"])
+        if self.device.type == "cuda" and "random/cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random/cuda"], self.device)
+        self.loss_sum.copy_(tensors["loss_sum"])
+        self.loss_count = values["loss_count"]
+        self.step, self.seconds = values["step"], values["seconds"]
+        self.best, self.last_validation = values["best"], values["last_validation"]
+        self.without_progress = values["without_progress"]
+
+    def open_history(self) -> None:
+        """Open the log, without rows that the resumed run will write again."""
+        self.history = History(self.folder.history, last_step=self.step)
+
+    def finish(self) -> TrainingResult:
+        """Draw the history and write the model."""
+        seconds = self.seconds_so_far()
+        self.folder.draw_history()
+        scores = self.last_validation
+        with self.exported_weights() if self.config.export == "last" or self.best is None else nullcontext():
+            if self.config.export == "best" and self.best is not None:
+                tensors, scores = load_checkpoint(self.folder.best)
+                self.network.load_state_dict(tensors)
+            export_model(
+                self.folder.model,
+                self.network,
+                self.config,
+                name=self.folder.path.name,
+                data=self.source.describe(),
+                training={"step": scores["step"] if scores else self.step, "seconds": round(seconds)},
+                scores={"validation": scores} if scores else {},
+            )
+        return TrainingResult(
+            run_dir=self.folder.path,
+            model_dir=self.folder.model,
+            step=self.step,
+            epoch=self.epoch,
+            stopped="finished" if self.step >= self.total_steps else "early stop",
+            best=self.best,
+            metrics={**(scores or {}), "seconds": seconds},
+        )
+
+
+def _device(config: TrainingConfig) -> torch.device:
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError(
+            "device is cuda, but torch sees no CUDA device", "set device: auto, or see dlsim doctor"
+        )
+    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _precision(config: TrainingConfig, device: torch.device) -> Any:
+    if config.precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def _optimiser(config: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
+    settings = config.optimiser
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    return kind(
+        network.parameters(),
+        lr=settings.lr,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+def _check_patch(network: nn.Module, patch_px: int) -> None:
+    multiple = int(getattr(network, "side_multiple", 1))
+    if patch_px % multiple:
+        raise ConfigError(
+            f"patch_px is {patch_px}, but the network needs multiples of {multiple}",
+            f"set patch_px={max(1, patch_px // multiple) * multiple}",
+        )
+
+
+def _check_fit(network: nn.Module, source: SampleSource) -> None:
+    if len(source) < 1:
+        raise DataError("the data hold no training sample", "check the data settings")
+    for name in ("in_channels", "out_channels", "scale"):
+        wanted, given = getattr(network, name, 1), getattr(source, name, 1)
+        if wanted != given:
+            raise ModelError(
+                f"the network has {name} {wanted}, the data have {given}",
+                "change network.options or data.options so that they agree",
+            )
+
+
+@contextmanager
+def _memory_advice(config: TrainingConfig) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        exhausted = not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError)
+        if not exhausted and "can't allocate memory" not in str(error):
+            raise
+        raise DlsimError(
+            f"memory is used up with batch_size {config.batch_size} and patch_px {config.patch_px}",
+            f"set batch_size={max(1, config.batch_size // 2)}, or a smaller patch_px or network",
+        ) from error

@@ -1,0 +1,100 @@
+"""The seed's trainings as configurations: what Jin et al. did, to be compared with.
+
+Nat. Commun. 11, 1934 (2020), :doi:`10.1038/s41467-020-15784-x`, and its released code: Adam 1e-3,
+batch 1, 2000 epochs, no augmentation, inputs and targets divided by the maxima of the dataset, frames
+enlarged beforehand to the size of the output. The code's learning rate falls to 5e-6 after the first
+boundary and stays (`seed-actual`, the default here); it was meant to go in steps (`seed-intended`).
+Its networks predict with each image's own BatchNorm statistics, and its last weights are the result.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dlsim_ij.training.settings import (
+    DataSettings,
+    ModelSettings,
+    NetworkSettings,
+    OptimiserSettings,
+    ScheduleSettings,
+    TrainingConfig,
+)
+
+SeedSchedule = Literal["seed-actual", "seed-intended"]
+Light = Literal["normal", "low"]
+
+
+def seed_sim15(
+    dataset: str, *, light: Light = "normal", schedule: SeedSchedule = "seed-actual"
+) -> TrainingConfig:
+    """U-Net from all 15 frames; with ``light="low"`` the seed's SIM15-L."""
+    return _seed("unet-sim15", dataset, "sim15", light=light, schedule=schedule)
+
+
+def seed_sim3(dataset: str, *, schedule: SeedSchedule = "seed-actual") -> TrainingConfig:
+    """U-Net from the first phase of each angle."""
+    return _seed("unet-sim3", dataset, "sim3", schedule=schedule)
+
+
+def seed_sim4(
+    dataset: str, *, summary: Literal["mean", "max"] = "mean", schedule: SeedSchedule = "seed-actual"
+) -> TrainingConfig:
+    """U-Net from the first phase of each angle and the mean (or maximum) of all frames."""
+    return _seed("unet-sim4", dataset, f"sim4-{summary}", schedule=schedule)
+
+
+def seed_snr(dataset: str, *, schedule: SeedSchedule = "seed-actual") -> TrainingConfig:
+    """U-Net from 15 low-light frames to 15 normal-light frames, which a SIM network then takes."""
+    return _seed(
+        "unet-snr", dataset, "sim15", light="low", target="frames", schedule=schedule, epochs=(2, 6, 8)
+    )
+
+
+def seed_scunet(dataset: str, *, schedule: SeedSchedule = "seed-actual") -> TrainingConfig:
+    """ScU-Net from 15 low-light frames to the super-resolved image of normal light."""
+    return _seed("scunet", dataset, "sim15", light="low", schedule=schedule)
+
+
+def seed_srrf5(dataset: str, *, schedule: SeedSchedule = "seed-actual") -> TrainingConfig:
+    """U-Net from 5 frames, enlarged fivefold, to the SRRF image of 200."""
+    return _seed("unet-srrf5", dataset, "srrf5", schedule=schedule, patch_px=320)
+
+
+def _seed(
+    network: str,
+    dataset: str,
+    frames: str,
+    *,
+    schedule: SeedSchedule,
+    light: Light = "normal",
+    target: Literal["truth", "frames"] = "truth",
+    epochs: tuple[int, int, int] = (3, 8, 12),
+    patch_px: int = 256,
+) -> TrainingConfig:
+    return TrainingConfig(
+        network=NetworkSettings(name=network),
+        data=DataSettings(
+            kind="prepared",
+            options={
+                "dataset": dataset,
+                "frames": frames,
+                "light": light,
+                "target": target,
+                "normalisation": "seed",
+            },
+        ),
+        epochs=2000,
+        batch_size=1,
+        patch_px=patch_px,
+        loss="seed",
+        optimiser=OptimiserSettings(name="adam", lr=1e-3),
+        schedule=ScheduleSettings(name=schedule, epochs=epochs),
+        gradient_clip=None,
+        ema_decay=None,
+        batchnorm="per-image",
+        validate_every=1000,
+        checkpoint_every=1000,
+        log_every=100,
+        export="last",
+        model=ModelSettings(description=f"The seed's {network} ({light} light)"),
+    )

@@ -1,0 +1,82 @@
+"""How good the network is now, on samples that training never sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import log10
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
+from dlsim_ij.results import Result
+from dlsim_ij.training.losses import Loss
+
+if TYPE_CHECKING:
+    from dlsim_ij.datasets.source import SampleSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation(Result):
+    """Means over the validation samples."""
+
+    loss: float
+    psnr_db: float  # of normalised images, in the target's own range, nothing fitted
+    samples: int
+    groups: dict[str, dict[str, float]] = field(default_factory=dict)  # loss and psnr_db per group
+
+
+@torch.no_grad()
+def validate(
+    network: nn.Module, source: SampleSource, loss: Loss, *, device: torch.device, batchnorm: BatchNormMode
+) -> Validation | None:
+    """Measure `network` on every validation sample, in float32.
+
+    Returns
+    -------
+    Validation or None
+        None if the source has no validation samples.
+    """
+    was_training = network.training
+    network.eval()
+    set_batchnorm_mode(network, batchnorm)
+    rows: list[tuple[str, float, float]] = []
+    try:
+        for inputs, targets, group in source.validation():
+            predicted = network(inputs.to(device)).float()
+            wanted = targets.to(device)
+            for one, truth in zip(predicted, wanted, strict=True):
+                rows.append((group, float(loss(one[None], truth[None])), psnr_db(one, truth)))
+    finally:
+        set_batchnorm_mode(network, "running")
+        network.train(was_training)
+    if not rows:
+        return None
+    groups = {
+        name: _means([row for row in rows if row[0] == name]) for name in dict.fromkeys(r[0] for r in rows)
+    }
+    whole = _means(rows)
+    return Validation(loss=whole["loss"], psnr_db=whole["psnr_db"], samples=len(rows), groups=groups)
+
+
+def psnr_db(image: Tensor, truth: Tensor) -> float:
+    """Peak signal-to-noise ratio: 10 log10(range of `truth` squared / mean squared error).
+
+    Both terms are kept above 1e-20, so a perfect or a constant image gives a finite number.
+
+    Examples
+    --------
+    >>> round(psnr_db(torch.tensor([0.1, 0.9]), torch.tensor([0.0, 1.0])), 3)
+    20.0
+    """
+    span = float(truth.max() - truth.min())
+    error = float(((image - truth) ** 2).mean())
+    return 10 * log10(max(span * span, 1e-20) / max(error, 1e-20))
+
+
+def _means(rows: list[tuple[str, float, float]]) -> dict[str, float]:
+    return {
+        "loss": sum(row[1] for row in rows) / len(rows),
+        "psnr_db": sum(row[2] for row in rows) / len(rows),
+    }

@@ -1,0 +1,300 @@
+"""``dlsim report``, and its page in a real browser: no error, no request, both themes, phone and paper."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from scipy import ndimage
+
+from dlsim_ij.cli.main import run
+from dlsim_ij.report import Notice, RunImage, RunRecord, save_record
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+]
+EVIL = "cell <script>alert(1)<&script>"
+
+
+def results_folder(folder: Path, *names: str) -> Path:
+    """Fill a folder as ``dlsim run`` does, with generated filaments."""
+    folder.mkdir(parents=True)
+    y, x = np.mgrid[:160, :160].astype(float)
+    object_ = sum(
+        np.exp(-((y - 80 - 50 * np.sin(x / 25 + phase)) ** 2) / 4) for phase in np.arange(0.0, 6.0, 0.9)
+    )
+    noise = np.random.default_rng(0).normal(0, 0.02, object_.shape)
+    images = {
+        "sr": ("sr", object_ + noise),
+        "widefield": ("wf", ndimage.gaussian_filter(object_, 4)),
+        "wiener": ("wiener", ndimage.gaussian_filter(object_, 1.5) + 3 * noise),
+        "uncertainty": ("sd", np.abs(noise) + 0.01),
+    }
+    for name in names:
+        files = {}
+        for role, (ending, pixels) in images.items():
+            files[role] = RunImage(file=f"{name}_{ending}.tif", pixel_size_um=0.03)
+            tifffile.imwrite(folder / files[role].file, (1000 * pixels).astype(np.float32))
+        record = RunRecord(
+            name=name,
+            input=f"raw/{name}.tif",
+            model="sim15",
+            images=files,
+            verdict="Detail beyond the widefield limit, supported by the raw frames.",
+            verdict_level="caution",
+            metrics={"psnr_db": 25.512, "ssim": 0.81, "seconds": 1.5},
+            acquisition=(("Layout", "15 frames: 3 angles × 5 phases"), ("Period", "246 nm")),
+            parameters={"model_sha256": "9f2c" * 16, "tile_px": 256},
+            engine={"name": "imagej", "version": "1.53t"},
+            warnings=(Notice(message=f"{name}: the third angle is weak.", hint="Check its polarisation."),),
+            dlsim_version="0.1.0",
+        )
+        save_record(record, folder)
+    return folder
+
+
+# --- the command -------------------------------------------------------------------------------------
+
+
+def test_report_prints_its_path(tmp_path, capfd):
+    folder = results_folder(tmp_path / "results", "cell")
+    assert run(["report", str(folder), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"report": str(folder / "report.html")}
+    assert run(["report", str(folder), "-q"]) == 0
+    out, err = capfd.readouterr()
+    assert out.strip() == str(folder / "report.html")
+    assert err == ""
+
+
+def test_dry_run_writes_nothing(tmp_path, capfd):
+    folder = results_folder(tmp_path / "results", "cell")
+    before = sorted(folder.iterdir())
+    assert run(["report", str(folder), "--dry-run"]) == 0
+    assert sorted(folder.iterdir()) == before
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "report.html" in err
+
+
+def test_a_foreign_file_is_refused_and_kept(tmp_path, capfd):
+    folder = results_folder(tmp_path / "results", "cell")
+    (folder / "metrics.csv").write_text("a,b\n1,2\n")
+    assert run(["report", str(folder)]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "metrics.csv was not written by dlsim" in err
+    assert "hint:" in err
+    assert not (folder / "report.html").exists()
+    assert run(["report", str(folder), "--overwrite"]) == 0
+
+
+def test_a_folder_without_results_is_refused(tmp_path, capfd):
+    assert run(["report", str(tmp_path)]) == 2
+    assert "dlsim run" in capfd.readouterr().err
+
+
+# --- the browser -------------------------------------------------------------------------------------
+
+
+class Browser:
+    """Chromium driven over its own pipe: requests, console and screenshots are seen from inside."""
+
+    def __init__(self, profile: Path) -> None:
+        to_browser, self._write = os.pipe()
+        self._read, from_browser = os.pipe()
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                 f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]  # fmt: skip
+        assert CHROMIUM is not None
+        self._process = subprocess.Popen(
+            ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "bash", CHROMIUM, *flags],
+            pass_fds=(to_browser, from_browser),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(to_browser)
+        os.close(from_browser)
+        self._buffer = b""
+        self._count = 0
+        self.events: list[dict[str, Any]] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = None
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        self._count += 1
+        message: dict[str, Any] = {"id": self._count, "method": method, "params": params}
+        if getattr(self, "_session", None):
+            message["sessionId"] = self._session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._count:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self.events.append(answer)
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            chunk = os.read(self._read, 1 << 20)
+            assert chunk, "Chromium has ended"
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\0")
+        return json.loads(line)
+
+    def open(self, page: Path, width: int = 1200, height: int = 900, theme: str = "light") -> None:
+        self.events.clear()
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
+                  mobile=width < 500)  # fmt: skip
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        self.call("Page.navigate", url=page.as_uri())
+        deadline = time.monotonic() + 30
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+            assert time.monotonic() < deadline
+            self.events.append(self._next())
+        time.sleep(0.2)  # a late script or request would come now
+        self.evaluate("0")
+
+    def evaluate(self, expression: str) -> Any:
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def requests(self) -> list[str]:
+        urls = [
+            e["params"]["request"]["url"]
+            for e in self.events
+            if e.get("method") == "Network.requestWillBeSent"
+        ]
+        return [url for url in urls if not url.startswith("data:")]
+
+    def complaints(self) -> list[str]:
+        wanted = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
+        return [json.dumps(e["params"]) for e in self.events if e.get("method") in wanted]
+
+    def screenshot(self) -> Image.Image:
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+        return Image.open(io.BytesIO(base64.b64decode(data)))
+
+    def pdf(self) -> bytes:
+        return base64.b64decode(
+            self.call("Page.printToPDF", printBackground=False, preferCSSPageSize=False)["data"]
+        )
+
+    def close(self) -> None:
+        self._session = None
+        self.call("Browser.close")
+        os.close(self._write)
+        os.close(self._read)
+        self._process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    chromium = Browser(tmp_path_factory.mktemp("profile"))
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    folder = results_folder(tmp_path_factory.mktemp("one") / "results", "cell")
+    assert run(["report", str(folder), "-q"]) == 0
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def overview(tmp_path_factory) -> Path:
+    folder = results_folder(tmp_path_factory.mktemp("many") / "results", "cell", EVIL)
+    assert run(["report", str(folder), "-q"]) == 0
+    return folder / "report.html"
+
+
+class TestInChromium:
+    pytestmark = needs_browser
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    @pytest.mark.parametrize("width", [1200, 390])
+    def test_the_page_is_quiet_and_fits(self, browser, report, overview, tmp_path, theme, width):
+        for page in (report, overview):
+            browser.open(page, width=width, theme=theme)
+            assert browser.requests() == [page.as_uri()]
+            assert browser.complaints() == []
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).length"
+            assert browser.evaluate(broken) == 0
+            shot = browser.screenshot()
+            shot.save(tmp_path / f"{page.parent.parent.name}_{theme}_{width}.png")
+            corner = np.asarray(shot.convert("L"))[:40, :10].mean()
+            assert corner > 230 if theme == "light" else corner < 50
+            # the curves take the theme's colours too
+            if page == report:
+                text = browser.evaluate("getComputedStyle(document.querySelector('.drawing text')).fill")
+                level = sum(int(v) for v in text[4:-1].split(","))
+                assert level < 330 if theme == "light" else level > 430
+
+    def test_the_control_page_is_not_quiet(self, browser, report, tmp_path):
+        """What the other test looks for can be seen: a request, and what our policy does to one."""
+        loud = tmp_path / "loud.html"
+        loud.write_text('<img src="http://127.0.0.1:9/a.png"><script>console.error("x")</script>')
+        browser.open(loud)
+        assert "http://127.0.0.1:9/a.png" in browser.requests()
+        assert browser.complaints()
+        attacked = tmp_path / "attacked.html"
+        inject = '<img src="http://127.0.0.1:9/b.png"><script>document.title = "taken over"</script></main>'
+        attacked.write_text(report.read_text().replace("</main>", inject, 1))
+        browser.open(attacked)
+        assert any("Content Security Policy" in line for line in browser.complaints())
+        assert browser.evaluate("document.title") == "cell · Super-resolution report"
+        failed = [e["params"] for e in browser.events if e.get("method") == "Network.loadingFailed"]
+        assert {f.get("blockedReason") for f in failed} == {"csp"}
+
+    def test_a_name_with_a_tag_stays_text(self, browser, overview):
+        browser.open(overview)
+        names = browser.evaluate("[...document.querySelectorAll('tbody th a')].map(a => a.textContent)")
+        assert EVIL in names
+        assert browser.evaluate("document.scripts.length") == 1
+        page = browser.evaluate(f"[...document.links].find(a => a.textContent === {json.dumps(EVIL)}).href")
+        from urllib.parse import unquote, urlsplit
+
+        browser.open(Path(unquote(urlsplit(page).path)))
+        assert browser.evaluate("document.querySelector('h1').textContent") == EVIL
+        assert browser.complaints() == []
+
+    def test_the_slider_works_from_the_keyboard(self, browser, report):
+        browser.open(report)
+        state = "getComputedStyle(document.querySelector('.slider .canvas')).getPropertyValue('--at')"
+        assert browser.evaluate(state) == "50%"
+        browser.evaluate("document.querySelector('.slider input').focus()")
+        for kind in ("rawKeyDown", "keyUp"):
+            browser.call("Input.dispatchKeyEvent", type=kind, key="ArrowRight", code="ArrowRight",
+                         windowsVirtualKeyCode=39)  # fmt: skip
+        assert browser.evaluate(state) == "51%"
+
+    def test_the_first_key_leads_past_the_navigation(self, browser, report):
+        browser.open(report)
+        for kind in ("rawKeyDown", "keyUp"):
+            browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        assert browser.evaluate("document.activeElement.className") == "skip"
+        assert browser.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+
+    def test_it_prints(self, browser, report, tmp_path):
+        browser.open(report, theme="dark")
+        data = browser.pdf()
+        (tmp_path / "report.pdf").write_bytes(data)
+        assert data.startswith(b"%PDF")
+        assert 2 <= data.count(b"/Type /Page\n") <= 8
