@@ -27,6 +27,7 @@ FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
 
 SEARCH = (0.40, 1.0)  # of the cut-off: where the finest order of a useful pattern can lie
+CLEAR_PEAK = 5.0  # times the usual height of the spectrum: below, a phase is mostly noise
 _FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period is the same everywhere
 
 
@@ -91,8 +92,10 @@ def _fit_one(
         frequency = known.frequency_px
     peaks = [_fourier_sum(p, frequency, m) for m, p in enumerate(products, start=1)]
     phases = [float(np.angle(peak)) for peak in peaks]
-    if known is not None and orders == 2:
-        offset = known.phases_rad[1] - 2 * known.phases_rad[0]
+    snr = tuple(abs(peak) / level for peak, level in zip(peaks, levels, strict=True))
+    if orders == 2 and (known is not None or snr[1] < CLEAR_PEAK):
+        # both orders come from the same beams, so the second has twice the phase of the first
+        offset = known.phases_rad[1] - 2 * known.phases_rad[0] if known is not None else 0.0
         phases[1] = float(np.angle(np.exp(1j * (2 * phases[0] + offset))))
     modulation = tuple(
         _modulation(bands, order, frequency, phase, cutoff_px) for order, phase in enumerate(phases, start=1)
@@ -102,7 +105,7 @@ def _fit_one(
         phases_rad=tuple(phases),
         steps_rad=steps,
         modulation=modulation,
-        snr=tuple(abs(peak) / level for peak, level in zip(peaks, levels, strict=True)),
+        snr=snr,
     )
 
 
@@ -117,7 +120,9 @@ def _products(bands: list[NDArray], cutoff_px: float) -> tuple[list[ComplexArray
     keep = keep * np.sqrt(otf_profile(radius, cutoff_px, 0.5))
     mean = float(bands[0].mean())
     sharp = [
-        scipy.fft.ifft2(scipy.fft.fft2((band - (mean if m == 0 else 0)) * window, workers=-1) * keep, workers=-1)
+        scipy.fft.ifft2(
+            scipy.fft.fft2((band - (mean if m == 0 else 0)) * window, workers=-1) * keep, workers=-1
+        )
         for m, band in enumerate(bands)
     ]
     products = [sharp[m] * np.conj(sharp[0]) for m in range(1, len(bands))]

@@ -282,6 +282,8 @@ def _raw_files(path: Path, frames: int | None) -> RawFiles:
 def _in_order(folder: Path, numbered: dict[int, Path], frames: int | None) -> RawFiles:
     base = 0 if 0 in numbered else 1
     count = frames or len(numbered)
+    if frames is None and count in (16, 17):
+        count = 15  # and its summaries, which are checked as such when they are read
     wanted = range(base, base + count)
     missing = [number for number in wanted if number not in numbered]
     if missing:

@@ -129,6 +129,7 @@ def prepare_dataset(
     plan = plan_dataset(raw_dir, settings or PrepareSettings())
     check_formats(plan, seed_formats)
     check_output(output, plan, overwrite=overwrite, resume=resume)
+    _check_space(output, plan)
     _claim(output, plan, overwrite=overwrite)
     n_fields = len(plan.fields)
     steps = n_fields * (2 if seed_formats else 1)
@@ -203,6 +204,18 @@ def _claim(output: Path, plan: Plan, *, overwrite: bool) -> None:
         for file in (output / FIELDS_NAME).glob(f"*{SUFFIX}"):
             file.unlink()
         shutil.rmtree(output / SEED_FOLDER, ignore_errors=True)
+
+
+def _check_space(output: Path, plan: Plan) -> None:
+    """Refuse before anything is touched what the disk cannot hold; our old fields make room or are kept."""
+    there = sum(file.stat().st_size for file in (output / FIELDS_NAME).glob(f"*{SUFFIX}"))
+    disk = next(folder for folder in (output, *output.resolve().parents) if folder.is_dir())
+    free = shutil.disk_usage(disk).free
+    if plan.nbytes - there > free:
+        raise OutputError(
+            f"the dataset needs {plan.nbytes / 1e9:.2f} GB, the disk of {output} has {free / 1e9:.2f} left",
+            "free some space, give another -o, or keep native pixels with --scale 1",
+        )
 
 
 def _claim_note(plan: Plan) -> dict[str, Any]:

@@ -90,15 +90,13 @@ def to_imageplus(array: Array, title: str | None = None) -> Any:
     from jpype import JClass
 
     image = as_data_array(array)
-    values = image.values
-    kind = _stored_type(values, "S" in image.dims)
+    kind = _stored_type(image.values, "S" in image.dims)
     axes = _hyperstack(image)
-    height, width = image.sizes["Y"], image.sizes["X"]
-    labels = image.attrs.get("labels")
-    stack = JClass("ij.ImageStack")(width, height)
-    for i, (_, plane) in enumerate(planes(image)):
-        pixels = _to_java(_converted(plane, kind), kind)
-        stack.addSlice(str(labels[i]) if labels is not None and labels[i] is not None else None, pixels)
+    labels = _labels(image, axes)
+    image = image.transpose(*axes.values(), "Y", "X", ...)
+    stack = JClass("ij.ImageStack")(image.sizes["X"], image.sizes["Y"])
+    for label, (_, plane) in zip(labels, planes(image), strict=True):
+        stack.addSlice(label, _to_java(_converted(plane, kind), kind))
     result = JClass("ij.ImagePlus")(title or str(image.attrs.get("name") or "image"), stack)
     sizes = [image.sizes[axes[letter]] if letter in axes else 1 for letter in "CZT"]
     result.setDimensions(*sizes)
@@ -121,7 +119,7 @@ def from_imageplus(image: Any) -> xr.DataArray:
     width, height, n_channels, n_slices, n_frames = (int(n) for n in image.getDimensions())
     stack = image.getStack()
     n_planes = int(stack.getSize())
-    if width == 0 or height == 0 or n_planes == 0 or image.getProcessor() is None:
+    if min(width, height, n_planes) < 1 or image.getProcessor() is None:
         raise ImageError(f"the image '{image.getTitle()}' holds no pixels", "was it closed?")
     calibration = image.getCalibration()
     kind = {8: "uint8", 16: "uint16", 32: "float32", 24: "rgb"}[int(image.getBitDepth())]
@@ -252,16 +250,27 @@ def _from_java(pixels: Any, out: NDArray[Any], kind: str) -> None:
 
 
 def _hyperstack(image: xr.DataArray) -> dict[str, str]:
-    """Say which axis of the image is ImageJ's channel, slice and frame."""
+    """Say which axis of the image is ImageJ's frame, slice and channel, in the order of its planes."""
     axes = {letter: letter for letter in "TZC" if letter in image.dims}
     if "I" in image.dims:
         free = [letter for letter in "ZTC" if letter not in axes]
         if not free:
             raise ImageError("T, Z, C and I together are one axis more than a hyperstack has", "select one of I")
-        if axes and image.dims.index("I") < max(image.dims.index(letter) for letter in axes):
-            raise ImageError("the axis I must be the last stack axis", "transpose it there")
         axes[free[0]] = "I"
-    return axes
+    return {letter: axes[letter] for letter in "TZC" if letter in axes}
+
+
+def _labels(image: xr.DataArray, axes: dict[str, str]) -> list[str | None]:
+    """Return one slice label per plane, in ImageJ's order of planes."""
+    dims = stack_dims(image)
+    sizes = [image.sizes[dim] for dim in dims]
+    given = image.attrs.get("labels") or [None] * int(np.prod(sizes))
+    if len(given) != np.prod(sizes):
+        raise ImageError(f"{len(given)} labels do not fit {int(np.prod(sizes))} planes", "one label per plane")
+    table = np.empty(len(given), object)
+    table[:] = [None if label is None else str(label) for label in given]
+    order = [dims.index(axis) for axis in axes.values()]
+    return list(table.reshape(sizes).transpose(order).ravel())
 
 
 def _set_calibration(result: Any, image: xr.DataArray, kind: str) -> None:

@@ -31,6 +31,7 @@ def resize_verb(resize: Callable[[xr.DataArray, float], xr.DataArray]) -> Verb:
 
     def verb(image: xr.DataArray, options: dict[str, str]) -> xr.DataArray:
         """Enlarge the current image."""
+        check_options("resize", options, ("scale",))
         return resize(image, number(options, "scale", 2.0))
 
     return verb
@@ -109,9 +110,8 @@ class PythonCalls:
             return answer
         if not isinstance(answer, xr.DataArray):
             raise TypeError(f"the verb '{name}' returned {type(answer).__name__}, not a DataArray or str")
-        result = to_imageplus(answer)
-        result.show()
-        return str(result.getTitle())
+        to_imageplus(answer).show()
+        return ""  # anything else would be printed where the macro does not ask for it
 
 
 def describe(error: BaseException) -> tuple[str, str | None] | None:

@@ -39,7 +39,7 @@ class Session:
 
     kind: str  # "fiji" or "imagej"
     way: str  # "pyimagej", "scijava", "jar"
-    source: str  # folder, jar or endpoint; "a JVM that already ran"
+    source: str  # folder, jar or endpoint
     java: str
     headless: bool  # no windows at all; otherwise a display, ours or the user's
     interactive: bool  # windows are for a person to see
@@ -76,6 +76,8 @@ class Session:
                 f"call faulthandler.{undo}(), or do it before the first use of Fiji (pytest: -p no:faulthandler)",
             )
 
+
+_FOREIGN = "a Java that already ran"
 
 _session: Session | None = None
 _start_lock = threading.Lock()
@@ -139,7 +141,7 @@ def _check_fits(running: Session, engine: str, path: str | os.PathLike[str] | No
     advice = "one process holds one Java: use that engine, or start a new Python process"
     if engine not in ("auto", running.kind):
         raise FijiError(f"this process already runs {what}, so {engine} cannot start", advice)
-    if path is not None and not running.source.startswith("a JVM"):
+    if path is not None and engine in ("auto", locate.kind_of(path)) and running.source != _FOREIGN:
         asked = str(path) if locate.is_endpoint(path) else os.path.realpath(Path(path).expanduser())
         if asked not in (running.source, os.path.realpath(running.source)):
             raise FijiError(f"this process already runs {what}, so {path} cannot start", advice)
@@ -174,10 +176,11 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
     import jpype.config
 
     interactive = mode == "interactive"
-    display, screen, headless = _choose_display(installation, java, interactive)
     imglyb = locate.imglyb_jars(installation) if installation.kind == "fiji" and _has_pyimagej() else None
+    own_options = user_options()
+    display, screen, headless = _choose_display(installation, java, interactive)
     preferences = Path(tempfile.mkdtemp(prefix="dlsim-java-"))
-    arguments = java_options(java.major, headless, preferences, installation)
+    arguments = java_options(java.major, headless, preferences, installation) + own_options
     class_path = [str(jar) for jar in dict.fromkeys((*installation.jars, *(imglyb or ())))]
     logger.info("starting Java %s from %s (%s)", java.version, java.home, java.origin)
     logger.debug("Java options: %s", " ".join(arguments))
@@ -238,12 +241,25 @@ def java_options(
         if (0,) < installation.patcher < (2,):
             # its edits of ImageJ's dialogs do not pass the verifier of Java 17
             options += ["-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"]
+    return options
+
+
+def user_options() -> list[str]:
+    """Return the user's own options, from DLSIM_JAVA_HEAP and DLSIM_JAVA_OPTIONS.
+
+    Raises
+    ------
+    FijiError
+        The heap is no size, or less than ImageJ needs; Java itself would end the process.
+    """
+    options = shlex.split(os.environ.get("DLSIM_JAVA_OPTIONS", ""))
     heap = os.environ.get("DLSIM_JAVA_HEAP")
     if heap:
-        if not re.fullmatch(r"[1-9]\d*[kKmMgGtT]?", heap):
-            raise FijiError(f"DLSIM_JAVA_HEAP is '{heap}', which is no size", "for example DLSIM_JAVA_HEAP=3g")
+        match = re.fullmatch(r"([1-9]\d*)([mMgG])", heap)
+        if match is None or int(match[1]) * (1024 if match[2] in "gG" else 1) < 64:
+            raise FijiError(f"DLSIM_JAVA_HEAP is '{heap}', which is no size from 64m on", "for example 3g")
         options.append(f"-Xmx{heap}")
-    return options + shlex.split(os.environ.get("DLSIM_JAVA_OPTIONS", ""))
+    return options
 
 
 def _choose_display(
@@ -320,9 +336,10 @@ def _start_endpoint(endpoint: str, mode: str) -> Session:
     interactive = mode == "interactive"
     if interactive and not has_display():
         raise FijiError("interactive mode needs a display", "leave mode='headless', or connect with ssh -X")
+    own_options = user_options()
     preferences = Path(tempfile.mkdtemp(prefix="dlsim-java-"))
     scyjava.config.set_java_constraints(fetch="auto")  # never download a Java unasked
-    scyjava.config.add_options(java_options(java.major, not interactive, preferences, None))
+    scyjava.config.add_options(java_options(java.major, not interactive, preferences, None) + own_options)
     scyjava.config.add_kwargs(jvmpath=str(java.library), interrupt=False)
     handlers = _signal_handlers()
     try:
@@ -378,7 +395,7 @@ def adopt(engine: str, mode: str, gateway: Any = None) -> Session:
     if gateway is None and kind == "fiji":
         gateway = _find_gateway()
     return Session(
-        kind=kind, way=_way(gateway), source="a JVM that already ran",
+        kind=kind, way=_way(gateway), source=_FOREIGN,
         java=str(JClass("java.lang.System").getProperty("java.version")), headless=headless,
         interactive=mode == "interactive", owned=False, log=JavaLog(), gateway=gateway,
     )  # fmt: skip
@@ -446,19 +463,18 @@ def close() -> None:
     import jpype.config
 
     healthy = running.over is None and faulthandler.is_enabled() == running.faulthandler
-    running.over = _CLOSED if running.over is None else running.over
-    if jpype.isJVMStarted():
-        if healthy:
-            running.log.fetch()
-            _stop_threads(dispose_windows=running.owned)
-        if running.owned or not healthy:
-            if healthy and _only_daemons_left(seconds=3):
-                jpype.shutdownJVM()
-            else:
-                # waiting for a thread that never ends would hang Python for ever
-                jpype.config.destroy_jvm = False
-    if running.display is not None:
-        running.display.stop()
+    running.over = running.over or _CLOSED
+    if healthy:
+        running.log.fetch()
+        _stop_threads(dispose_windows=running.owned)
+    if healthy and running.owned and _only_daemons_left(seconds=3):
+        jpype.shutdownJVM()
+        if running.display is not None:
+            running.display.stop()
+    elif running.owned or not healthy:
+        # Java would wait for a thread that never ends. Its display must outlive it, or X ends the process
+        # with an exit code of its own; the display ends by itself when this process is gone.
+        jpype.config.destroy_jvm = False
     if running.preferences is not None:
         shutil.rmtree(running.preferences, ignore_errors=True)
 
@@ -501,8 +517,8 @@ def _only_daemons_left(seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while threads := _threads():
         for thread in threads:
-            if str(thread.getName()).startswith("AWT-EventQueue"):
-                thread.interrupt()  # it would end by itself a second after the last window
+            if str(thread.getName()).startswith(("AWT-EventQueue", "AWT-Shutdown")):
+                thread.interrupt()  # both, and they end at once; left alone, a second after the last window
         if time.monotonic() > deadline:
             names = ", ".join(sorted(str(t.getName()) for t in threads))
             logger.info("Java threads still run at exit: %s", names)

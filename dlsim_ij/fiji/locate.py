@@ -97,13 +97,14 @@ def candidates(
     or not, since a misspelt path must not lead elsewhere; of the usual places, only those that exist.
     """
     environ = os.environ if environ is None else environ
-    named = [(path, "the given path"), (environ.get("DLSIM_FIJI"), "DLSIM_FIJI")]
-    for value, origin in named[:1] if path else named:
-        if value:
-            place = Path(value).expanduser()
-            kind = "imagej" if place.suffix == ".jar" else "fiji"
-            if engine in ("auto", kind):
-                yield Candidate(kind=kind, path=place, origin=origin, asked=True)
+    from_environment = environ.get("DLSIM_FIJI")
+    named = path or from_environment
+    if named:
+        place = Path(named).expanduser()
+        kind = kind_of(place)
+        origin = "DLSIM_FIJI" if str(named) == from_environment else "the given path"
+        if engine in ("auto", kind):
+            yield Candidate(kind=kind, path=place, origin=origin, asked=True)
     if engine in ("auto", "fiji"):
         for place in map(_expand, _FIJI_PLACES):
             if (place / "jars").is_dir():
@@ -116,6 +117,11 @@ def candidates(
             if place.is_file():
                 origin = "Debian's libij-java" if place.parts[1:3] == ("usr", "share") else "the usual places"
                 yield Candidate(kind="imagej", path=place, origin=origin, asked=False)
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Return the engine that a path names: "imagej" for a jar, "fiji" for a folder or endpoint."""
+    return "imagej" if Path(path).suffix == ".jar" else "fiji"
 
 
 def find(

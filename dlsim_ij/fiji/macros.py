@@ -27,6 +27,10 @@ from dlsim_ij.results import Result
 
 NEEDS_DISPLAY = "apt install xvfb (it is used by itself), or give a Fiji with --fiji or DLSIM_FIJI"
 
+_ASKS = "the macro asks something and nobody can see it"
+_ANSWER = 'give the options in run("...", "..."), and values through getArgument()'
+_INNER = "that line is counted in the inner macro, of eval(...) or runMacro(...)"
+
 _CANCELED = "Macro canceled"  # what ImageJ throws to stop a macro without a word
 _lock = threading.Lock()  # ImageJ has one list of images, one results table, one log
 
@@ -94,9 +98,9 @@ class MacroRunner:
                 JClass("ij.IJ").log("\\Clear") if JClass("ij.IJ").getLog() is not None else None
             before = str(JClass("ij.IJ").getLog() or "")
             JClass("ij.IJ").getErrorMessage()  # forget the last one
-            for image in inputs:
-                image.show()
-            call = _Call(code, argument, verbs)
+            # left behind by "no image is open", it would swallow the next command's error
+            _field("ij.IJ", "macroInterpreter").set(None, None)
+            call = _Call(code, argument, inputs, verbs)
             dialogs = self._execute(call)
             log = str(JClass("ij.IJ").getLog() or "").removeprefix(before) + self._session.log.fetch()
             problem = self._problem(call, dialogs, log)
@@ -104,8 +108,9 @@ class MacroRunner:
                 raise problem
             log += "".join(f"[{d.title or 'message'}] {d.text}\n" for d in dialogs)
             return MacroResult(
-                value=call.value, log=log, tables=open_tables(), images=tuple(map(from_imageplus, left()))
-            )
+                value=call.value, log=log, tables=open_tables(),
+                images=tuple(map(from_imageplus, left(call.current_id))),
+            )  # fmt: skip
 
     def _execute(self, call: _Call) -> list[Dialog]:
         """Run in a thread, so that the main one stays free for Ctrl-C."""
@@ -139,10 +144,7 @@ class MacroRunner:
                 raise
         if quitting.is_set():
             self._session.over = "ImageJ wanted to end this process"
-            raise MacroError(
-                "no image is open (ImageJ without a display then ends its process)",
-                call.line(), "open an image first; later macros need a new Python process",
-            )  # fmt: skip
+            raise MacroError(self._session.over, call.line(), "later macros need a new Python process")
         self._thread.join()
         self._thread = None
         return self._watch.end() if self._watch is not None else []
@@ -159,7 +161,7 @@ class MacroRunner:
                 return error
             message, hint = told or (str(error), None)
             return MacroError(message, call.line(), hint)
-        ij_message = JClass("ij.IJ").getErrorMessage()
+        ij_message = _text(JClass("ij.IJ").getErrorMessage())
         thrown = call.thrown
         message = call.message()
         if message is not None:
@@ -175,17 +177,34 @@ class MacroRunner:
             return _asked(asked[0])
         if ij_message is not None and "redirectErrorMessages" not in call.code:
             line = next((dialog.line for dialog in dialogs if dialog.is_message), None)
-            return MacroError(" ".join(str(ij_message).split()), line, None)
-        swallowed = re.search(r"^(java[\w.$]+(?:Exception|Error)\S*.*)\n(?:\s+at .*\n)*?\s+at ij\.macro\.Functions\.call\(", log, re.M)
-        if swallowed is not None:
-            lines = [n for n, text in enumerate(call.code.splitlines(), 1) if re.search(r"\bcall\s*\(", text)]
-            return MacroError(
-                f"a Java method failed: {swallowed[1]}", lines[0] if len(lines) == 1 else None, "see call(...)"
-            )
-        return None
+            return MacroError(ij_message, line)
+        inner = re.search(r"^Macro Error: (.+ in line \d+)", log, re.MULTILINE) if self._session.headless else None
+        if inner is not None:  # a headless Fiji logs it and goes on
+            return MacroError(inner[1], None, _INNER)
+        return self._swallowed(call, log)
+
+    def _swallowed(self, call: _Call, log: str) -> MacroError | None:
+        """Find the Java error of a ``call(...)``, which ImageJ shows in a window or logs before it goes on."""
+        from jpype import JClass
+
+        texts = [log]
+        for window in JClass("ij.WindowManager").getNonImageWindows():
+            if str(window.getTitle()) == "Exception" and hasattr(window, "getTextPanel"):
+                texts.append(str(window.getTextPanel().getText()))
+        match = re.search(
+            r"^(java[\w.$]+(?:Exception|Error)\b.*)\n(?:\s+at .*\n)*?\s+at ij\.macro\.Functions\.call\(",
+            "\n".join(texts), re.MULTILINE,
+        )  # fmt: skip
+        if match is None:
+            return None
+        lines = [n for n, text in enumerate(call.code.splitlines(), 1) if re.search(r"\bcall\s*\(", text)]
+        return MacroError(
+            f"a Java method failed: {match[1].strip()}", lines[0] if len(lines) == 1 else None,
+            "look at the macro's call(...)",
+        )  # fmt: skip
 
     def _cancelled(
-        self, call: _Call, dialogs: list[Dialog], log: str, ij_message: Any
+        self, call: _Call, dialogs: list[Dialog], log: str, ij_message: str | None
     ) -> MacroError | None:
         line = call.line()
         statement = call.statement()
@@ -200,7 +219,7 @@ class MacroRunner:
         if asked:
             return _asked(asked[0])
         if ij_message is not None:
-            return MacroError(" ".join(str(ij_message).split()), line)
+            return MacroError(ij_message, line)
         if self._failures:
             return self._java_failure(self._failures[0], line)
         if dialogs:
@@ -218,12 +237,18 @@ class MacroRunner:
         return MacroError(message, line, did_you_mean(command[1], command_names()))
 
     def _java_failure(self, error: Any, line: int | None) -> MacroError:
-        name, text = str(error.getClass().getName()), str(error.getMessage() or "")
+        if str(error.getClass().getName()) == "java.lang.reflect.InvocationTargetException":
+            error = error.getCause() or error  # of a call(...)
+        name, text = str(error.getClass().getName()), _text(error.getMessage()) or ""
+        if "headless dialog" in text:  # a headless Fiji's word for a dialog that no macro option answers
+            return MacroError(_ASKS, line, _ANSWER)
+        if any("Interpreter.showError" in str(frame) for frame in error.getStackTrace()):
+            return MacroError("a macro inside this one failed", line, "see the macro in eval(...) or runMacro(...)")
         if name.endswith("HeadlessException"):
             return self._needs_display(line)
         if name.endswith("OutOfMemoryError"):
             return MacroError("Java is out of memory", line, "set DLSIM_JAVA_HEAP, for example to 8g")
-        return MacroError(f"{name}: {' '.join(text.split())}".rstrip(": "), line, "a Java error inside ImageJ")
+        return MacroError(f"{name}: {text}".rstrip(": "), line, "a Java error inside ImageJ")
 
     def _needs_display(self, line: int | None) -> MacroError:
         if self._session.kind == "imagej":
@@ -235,10 +260,9 @@ class MacroRunner:
 
 
 def _asked(dialog: Dialog) -> MacroError:
-    return MacroError(
-        f"the macro asks something and nobody can see it: {dialog.title}: {dialog.text}".rstrip(": "),
-        dialog.line, "give the options in run(\"...\", \"...\"), and values through getArgument()",
-    )  # fmt: skip
+    if dialog.title == "Macro Error":  # of a macro inside this one
+        return MacroError(dialog.text.removesuffix(' Show "Debug" Window'), dialog.line, _INNER)
+    return MacroError(f"{_ASKS}: {dialog.title}: {dialog.text}".rstrip(": "), dialog.line, _ANSWER)
 
 
 def command_names() -> list[str]:
@@ -257,15 +281,19 @@ class _Call:
     an error opens a dialog, which is cancelled, or fails without a display; either ends the macro there.
     """
 
-    def __init__(self, code: str, argument: str, verbs: Mapping[str, extension.Verb]) -> None:
+    def __init__(
+        self, code: str, argument: str, inputs: Sequence[Any], verbs: Mapping[str, extension.Verb]
+    ) -> None:
         from jpype import JClass
 
         self.code = code
+        self.current_id: int | None = None  # of the image that was current at the end
         self.value: str | None = None
         self.thrown: Any = None
         self._python = extension.PythonCalls(verbs)
         self._interpreter = JClass("ij.macro.Interpreter")()
         self._argument = argument
+        self._inputs = inputs
         self._program: Any = None
         self._bug: BaseException | None = None
 
@@ -275,23 +303,33 @@ class _Call:
         return self._python.error or self._bug
 
     def run(self) -> None:
-        """Run to the end; nothing is raised, `thrown` and `message` tell."""
+        """Run to the end; nothing is raised, `thrown` and `message` tell.
+
+        ImageJ's current image belongs to the thread, so it is set and read here.
+        """
         from jpype import JClass, JException
 
+        windows = JClass("ij.WindowManager")
         try:
+            for image in self._inputs:
+                image.show()
             functions = JClass("ij.macro.Interpreter").getAdditionalFunctions()
             self._program = JClass("ij.macro.Tokenizer")().tokenize(self.code + "\n" + str(functions or ""))
             self._python.add_to(self._program)
-            if self._program.hasVars() and _field("Program", "hasFunctions").get(self._program):
+            if self._program.hasVars() and _field("ij.macro.Program", "hasFunctions").get(self._program):
                 self._interpreter.saveGlobals(self._program)
-            _field("Interpreter", "argument").set(self._interpreter, self._argument)
+            _field("ij.macro.Interpreter", "argument").set(self._interpreter, self._argument)
             self._interpreter.runMacro(self._program, 0, "dlsim")
-            value = _field("Interpreter", "returnValue").get(self._interpreter)
+            value = _field("ij.macro.Interpreter", "returnValue").get(self._interpreter)
             self.value = None if value is None else str(value)
+            current = windows.getCurrentImage()
+            self.current_id = int(current.getID()) if current is not None else None
         except JException as error:
             self.thrown = error
         except BaseException as error:
             self._bug = error
+        finally:
+            windows.setTempCurrentImage(None)  # or ImageJ would keep the thread and its image for ever
 
     def abort(self) -> None:
         """Stop at the next statement."""
@@ -299,16 +337,19 @@ class _Call:
 
     def message(self) -> str | None:
         """Return the interpreter's own error message."""
-        message = self._interpreter.getErrorMessage()
-        return None if message is None else str(message)
+        return _text(self._interpreter.getErrorMessage())
 
     def line(self) -> int | None:
-        """Return the line at which the interpreter stands, counted from 1."""
-        position = self._position()
-        if position is None:
+        """Return the line at which the interpreter stands or failed, counted from 1."""
+        if self._program is None:
             return None
-        lines = _field("Program", "lineNumbers").get(self._program)
-        return min(int(lines[position]), max(1, self.code.count("\n") + 1))
+        line = int(_field("ij.macro.Interpreter", "lineNumber").get(self._interpreter))
+        if line == 0:  # it is set by an error only, which then moves the position on
+            position = int(_field("ij.macro.Interpreter", "pc").get(self._interpreter))
+            if position < 0:
+                return None
+            line = int(_field("ij.macro.Program", "lineNumbers").get(self._program)[position])
+        return min(line, max(1, len(self.code.splitlines())))
 
     def statement(self) -> str:
         """Return the text of that line."""
@@ -316,17 +357,10 @@ class _Call:
         lines = self.code.splitlines()
         return lines[line - 1] if line is not None and line <= len(lines) else ""
 
-    def _position(self) -> int | None:
-        if self._program is None:
-            return None
-        position = int(_field("Interpreter", "pc").get(self._interpreter))
-        if position < 0:
-            return None
-        code = self._program.getCode()
-        token = [chr(c) if (c := int(code[p]) & 0xFFF) < 128 else "" for p in (position - 2, position - 1) if p >= 0]
-        if len(token) == 2 and token[1] == ";" and token[0] and token[0] in "=+-*/(,<>&|":
-            position -= 1  # a missing operand is noticed one token late, maybe on the next line
-        return position
+
+def _text(words: Any) -> str | None:
+    """Return Java's words on one line."""
+    return None if words is None else " ".join(str(words).split())
 
 
 @lru_cache
@@ -334,7 +368,7 @@ def _field(owner: str, name: str) -> Any:
     """Return a field of ImageJ's interpreter that has no getter."""
     from jpype import JClass
 
-    found = JClass(f"ij.macro.{owner}").class_.getDeclaredField(name)
+    found = JClass(owner).class_.getDeclaredField(name)
     found.setAccessible(True)
     return found
 
@@ -354,8 +388,8 @@ def _own_log(session: Session) -> Iterator[None]:
 
 
 @contextmanager
-def _own_images(session: Session) -> Iterator[Callable[[], list[Any]]]:
-    """Give a function that lists the images opened since, the current one last; close them at the end.
+def _own_images(session: Session) -> Iterator[Callable[[int | None], list[Any]]]:
+    """Give a function that lists the images opened since, the given one last; close them at the end.
 
     Headless, images live in ImageJ's batch list, so none needs a window.
     """
@@ -369,13 +403,11 @@ def _own_images(session: Session) -> Iterator[Callable[[], list[Any]]]:
     if not session.interactive:
         interpreter.batchMode = True
 
-    def opened() -> list[Any]:
+    def opened(last_id: int | None = None) -> list[Any]:
         if not session.interactive:
             interpreter.batchMode = True  # a macro may have switched it off
         new = [windows.getImage(int(i)) for i in windows.getIDList() or () if int(i) not in before]
-        current = windows.getCurrentImage()
-        last = [image for image in new if current is not None and image.getID() == current.getID()]
-        return [image for image in new if image not in last] + last
+        return sorted(new, key=lambda image: int(image.getID()) == last_id)
 
     try:
         yield opened

@@ -28,6 +28,8 @@ from dlsim_ij.errors import ImageError
 
 Float64 = NDArray[np.float64]
 
+_BLOCK_ROWS = 64  # of output at a time, so that they stay in the processor's cache
+
 
 def bicubic_enlarge(
     image: NDArray[np.generic],
@@ -72,12 +74,13 @@ def bicubic_enlarge(
     """
     image = np.asarray(image)
     out_height, out_width = _output_size(image, scale, height, width)
-    kind = image.dtype if image.dtype.type in (np.uint8, np.uint16) else np.dtype(np.float32)
+    # native byte order
+    kind = np.dtype(image.dtype.type if image.dtype.type in (np.uint8, np.uint16) else np.float32)
     planes = image.reshape(-1, *image.shape[-2:])
     out = np.empty((len(planes), out_height, out_width), kind)
     for plane, resized in zip(planes, out, strict=True):
         # ImageJ holds a float image in single precision, so float64 input is rounded before, not after
-        _store(_resize_plane(plane.astype(kind, copy=False), out_height, out_width), resized)
+        _resize_plane(plane.astype(kind, copy=False).astype(np.float64), resized)
     return out.reshape(*image.shape[:-2], out_height, out_width)
 
 
@@ -111,22 +114,22 @@ def _store(values: Float64, out: NDArray[np.generic]) -> None:
     out[...] = values
 
 
-def _resize_plane(plane: NDArray[np.generic], out_height: int, out_width: int) -> Float64:
-    height, width = plane.shape
-    image = plane.astype(np.float64)
-    if (out_height, out_width) == (height, width):
-        return image
+def _resize_plane(image: Float64, out: NDArray[np.generic]) -> None:
+    (height, width), (out_height, out_width) = image.shape, out.shape
+    if out.shape == image.shape:
+        return _store(image, out)
     if height == 1 or width == 1:
-        return _resize_line(image, out_height, out_width)
+        return _store(_resize_line(image, out_height, out_width), out)
     rows, columns = axis_samples(height, out_height), axis_samples(width, out_width)
-    out = np.empty((out_height, out_width))
     inner_y, inner_x = rows.interior, columns.interior
-    if inner_y.stop > inner_y.start and inner_x.stop > inner_x.start:
-        # x first, then y, each tap in rising order: ImageJ's own order of sums, equal to the last bit
-        along_x = (columns.cubic @ image.T).T
-        out[inner_y, inner_x] = rows.cubic @ np.ascontiguousarray(along_x)
-    else:
-        inner_y, inner_x = slice(0, 0), slice(0, 0)
+    if inner_y.stop == inner_y.start or inner_x.stop == inner_x.start:
+        inner_y = inner_x = slice(0, 0)
+    # x first, then y, each tap in rising order: ImageJ's own order of sums, equal to the last bit
+    along_x = np.ascontiguousarray((columns.cubic @ image.T).T)
+    for start in range(inner_y.start, inner_y.stop, _BLOCK_ROWS):
+        block = slice(start, min(start + _BLOCK_ROWS, inner_y.stop))
+        taps = rows.cubic[block.start - inner_y.start : block.stop - inner_y.start]
+        _store(taps @ along_x, out[block, inner_x])
     everything = slice(None)
     for frame_y, frame_x in (
         (slice(0, inner_y.start), everything),
@@ -134,8 +137,8 @@ def _resize_plane(plane: NDArray[np.generic], out_height: int, out_width: int) -
         (inner_y, slice(0, inner_x.start)),
         (inner_y, slice(inner_x.stop, None)),
     ):
-        out[frame_y, frame_x] = _bilinear(image, rows.position[frame_y], columns.position[frame_x])
-    return out
+        _store(_bilinear(image, rows.position[frame_y], columns.position[frame_x]), out[frame_y, frame_x])
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,6 +207,8 @@ def _axes(series: tifffile.TiffPageSeries, axes: str | None, path: Path) -> tupl
         told = series.keyframe.parent.imagej_metadata or {}
         if not told.get("hyperstack") and "spacing" not in told:
             found = found.replace("Z", "I")  # ImageJ calls any plain stack "slices"
+    if series.kind == "shaped" and found == "SYX":
+        found = "IYX"  # tifffile takes any three planes for red, green and blue
     unknown = [letter for letter in found if letter not in ORDER]
     if len(unknown) == 1 and "I" not in found:
         found = found.replace(unknown[0], "I")
@@ -291,7 +293,8 @@ def _imagej_metadata(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries, p
     known["z_step_um"] = to_um(spacing, unit) if spacing is not None else None
     interval = _number(told.get("finterval"))
     known["frame_interval_s"] = interval if interval else None
-    labels = told.get("Labels")
+    # ImageJ keeps the label of a single plane among the properties until somebody looks at it
+    labels = told.get("Labels") or (told.get("Properties") or {}).get("Slice_Label")
     if labels is not None:
         labels = [labels] if isinstance(labels, str) else list(labels)
         known["labels"] = [str(label) for label in labels]

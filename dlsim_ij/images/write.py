@@ -157,8 +157,8 @@ def _write_tiff(
     if colour and (image.sizes["S"] not in (3, 4) or stored != "uint8"):
         raise ImageError("a colour picture has 3 or 4 samples of 8 bits", "write each colour as a channel, C")
     axes = _hyperstack_axes(image)
-    shape = [image.sizes.get(axes.get(letter, letter), 1) for letter in "TZCYX"]
-    shape += [image.sizes["S"]] if colour else []
+    letters = "TZCYX" if ome and not colour else "TZCYXS"  # to ImageJ, a grey pixel has one sample
+    shape = [image.sizes.get(axes.get(letter, letter), 1) for letter in letters]
     large = prod(shape) * np.dtype(stored).itemsize > CLASSIC_TIFF_BYTES
     describe = _ome_tags if ome else _imagej_tags
     # the axes that ImageJ knows, slowest first; the planes are walked through in this order
@@ -175,7 +175,7 @@ def _write_tiff(
             photometric="rgb" if colour else "minisblack",
             truncate=large and not ome,
             software="dlsim_ij",
-            **describe(image, attributes, "TZCYX" + "S" * colour),
+            **describe(image, attributes, letters),
         )
 
 

@@ -12,18 +12,20 @@ from dlsim_ij.results import Result
 
 FloatArray = NDArray[np.floating]
 
+# The paper's microscope (doi 10.1038/s41467-020-15784-x): a 1.49 oil objective and green emission; the
+# native pixel is that of its public sample.
+PAPER_NA = 1.49
+PAPER_EMISSION_NM = 525.0
+PAPER_PIXEL_SIZE_UM = 0.06
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optics(Result):
-    """What the objective and the light say about the finest detail.
+    """What the objective and the light say about the finest detail; the paper's microscope by default."""
 
-    The defaults are those of the paper's microscope (doi 10.1038/s41467-020-15784-x): a 1.49 oil
-    objective and green emission.
-    """
-
-    na: float = 1.49
-    emission_nm: float = 525.0
-    pixel_size_um: float = 0.06  # of the camera in the sample: the native pixel of the raw frames
+    na: float = PAPER_NA
+    emission_nm: float = PAPER_EMISSION_NM
+    pixel_size_um: float = PAPER_PIXEL_SIZE_UM  # of the camera in the sample: a native pixel of the frames
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.na <= 1.7:

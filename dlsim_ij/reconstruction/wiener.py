@@ -151,7 +151,9 @@ class _Curves:
         return self._strength[self._index(squared)]
 
     def _index(self, squared: FloatArray) -> NDArray[np.int32]:
-        index: NDArray[np.int32] = np.minimum(squared * self._scale, np.float32(_TABLE_SIZE - 1)).astype(np.int32)
+        index: NDArray[np.int32] = np.minimum(squared * self._scale, np.float32(_TABLE_SIZE - 1)).astype(
+            np.int32
+        )
         return index
 
 

@@ -109,7 +109,8 @@ def adhesions(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatAr
         along = local[:, 1] * length
         across = local[:, 0] * width
         points = centre + np.stack(
-            [along * np.sin(angle) + across * np.cos(angle), along * np.cos(angle) - across * np.sin(angle)], 1
+            [along * np.sin(angle) + across * np.cos(angle), along * np.cos(angle) - across * np.sin(angle)],
+            1,
         )
         _splat(density, points, grid_um, 1.0)
     return scipy.ndimage.gaussian_filter(density, 0.02 / grid_um, mode="wrap")

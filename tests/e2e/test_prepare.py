@@ -196,6 +196,20 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_with(raw, tmp_path):
     assert (result["fields_kept"], result["fields_made"]) == (len(done), 40 - len(done))
 
 
+@pytest.mark.jvm
+def test_imagej_itself_enlarges_to_the_same_fields(raw, tmp_path):
+    fields = {}
+    for engine in ("none", "imagej"):
+        output = tmp_path / engine
+        arguments = ["prepare", str(raw), "-o", str(output), "--tile-px", "32", "--engine", engine, "-q"]
+        subprocess.run([sys.executable, "-m", "dlsim_ij", *arguments], check=True, timeout=120)
+        fields[engine] = [path.read_bytes() for path in sorted((output / "fields").iterdir())]
+        recorded = json.loads((output / "dataset.json").read_text())["parameters"]["engine"]
+        assert recorded.startswith(engine)
+    assert len(fields["none"]) == 2
+    assert fields["none"] == fields["imagej"]
+
+
 @pytest.mark.sample
 def test_the_public_sample(tmp_path, capfd):
     default = Path(__file__).parents[3] / "shared/data/microtubule-sample"

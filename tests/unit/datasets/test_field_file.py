@@ -32,6 +32,14 @@ def test_what_was_written_is_mapped(path):
         tensors["normal"][0, 0, 0] = 1
 
 
+@pytest.mark.parametrize("length", range(8))
+def test_the_data_are_aligned_whatever_the_header(tmp_path, length):
+    path = tmp_path / "field.safetensors"
+    write_field(path, {"truth": planes(TRUTH)}, {"name": "x" * length})
+    assert int.from_bytes(path.read_bytes()[:8], "little") % 8 == 0
+    np.testing.assert_array_equal(open_field(path)["truth"], TRUTH)
+
+
 def test_the_library_of_the_format_reads_it(path):
     tensors = safetensors.numpy.load_file(path)
     np.testing.assert_array_equal(tensors["normal"], STACK)

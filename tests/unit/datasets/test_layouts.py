@@ -57,6 +57,14 @@ def test_plain_stacks_under_any_names(stacks):
     assert found.fields[0].truth.parent.name == "sim"
 
 
+def test_a_stack_may_be_a_folder_whose_mean_is_no_frame(seed_sim, tmp_path):
+    raw = seed_sim(1, base=0, summaries=True, low=False)
+    (raw / "HE").rename(raw / "raw")
+    (raw / "HER").rename(raw / "truth")
+    (field,) = find_fields(raw).fields
+    assert (len(field.normal.files), len(field.normal.summaries)) == (15, 2)
+
+
 @pytest.mark.parametrize("path", ["HE/Sample_2", "LE/Sample_2", "HER/Sample_2.tif", "LER/Sample_2.tif"])
 def test_a_missing_partner_is_named(seed_sim, path, tmp_path):
     raw = seed_sim(3)

@@ -49,6 +49,13 @@ def test_hot_pixels_do_not_move_it(share):
         assert np.percentile(smooth, 99.5) > 3 * clean.scale
 
 
+def test_pairs_of_hot_pixels_do_not_move_it():
+    hot = FIELD.copy()
+    for y, x in np.random.default_rng(4).integers(1, 94, (12, 2)):
+        hot[:, y, x : x + 2] = 65535
+    assert robust_scaling(hot).scale == pytest.approx(robust_scaling(FIELD).scale, rel=0.02)
+
+
 def test_apply_and_undo_are_inverse():
     scaling = Scaling(offset=100.0, scale=250.0)
     counts = np.array([[100.0, 350.0], [0.0, 1000.0]], dtype=np.float32)

@@ -302,6 +302,13 @@ def test_settings_that_do_not_fit_are_refused_before_any_work(seed_sim, tmp_path
     assert not (tmp_path / "set").exists()
 
 
+def test_a_disk_that_is_too_small_is_noticed_before_the_first_field(seed_sim, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(OutputError, match=r"needs 0\.00 GB, .* left"):
+        prepare_dataset(seed_sim(1), tmp_path / "set", SMALL, resize=CountingResize(stop_after=0))
+    assert not (tmp_path / "set").exists()
+
+
 def test_a_plan_foretells_the_size(seed_sim, tmp_path):
     raw = seed_sim(2)
     plan = plan_dataset(raw, SMALL)

@@ -11,7 +11,9 @@ from scipy.ndimage import gaussian_filter
 
 from dlsim_ij.images import bicubic_enlarge, read_image, resample_to_grid, undo_enlargement
 
-SAMPLE = Path(os.environ.get("DLSIM_SAMPLE") or Path(__file__).parents[4] / "shared" / "data" / "microtubule-sample")
+SAMPLE = Path(
+    os.environ.get("DLSIM_SAMPLE") or Path(__file__).parents[4] / "shared" / "data" / "microtubule-sample"
+)
 
 
 def native_frames(height=44, width=50, *, n=3, noise=15.0, seed=0):
@@ -23,7 +25,9 @@ def native_frames(height=44, width=50, *, n=3, noise=15.0, seed=0):
 
 def place(enlargement, cut, scale):
     """Return the native index of the first pixel that was given back."""
-    first = [(offset + start - scale / 4) / scale for offset, start in zip(enlargement.offset_px, cut, strict=True)]
+    first = [
+        (offset + start - scale / 4) / scale for offset, start in zip(enlargement.offset_px, cut, strict=True)
+    ]
     assert all(index == round(index) for index in first), "native pixels must lie on the native grid"
     return tuple(round(index) for index in first)
 
@@ -79,7 +83,9 @@ def test_a_corner_has_a_real_border_on_two_sides_only():
     back = undo_enlargement(corner)
     assert back.offset_px == (0.5, 0.5)
     h, w = back.frames.shape[1:]
-    np.testing.assert_allclose(back.frames[:, : h - 4, : w - 4], native[:, : h - 4, : w - 4], rtol=0, atol=0.1)
+    np.testing.assert_allclose(
+        back.frames[:, : h - 4, : w - 4], native[:, : h - 4, : w - 4], rtol=0, atol=0.1
+    )
 
 
 def test_only_the_right_place_fits():
@@ -168,7 +174,11 @@ def test_twice_finer_than_twice_enlarged_is_a_shift_by_whole_pixels():
     native = native_frames(60, 60)
     frames = bicubic_enlarge(native, 2)[:, 21:-20, 20:-21]
     back = undo_enlargement(frames)
-    sim = np.random.default_rng(0).random((2 * back.frames.shape[1], 2 * back.frames.shape[2])).astype(np.float32)
+    sim = (
+        np.random.default_rng(0)
+        .random((2 * back.frames.shape[1], 2 * back.frames.shape[2]))
+        .astype(np.float32)
+    )
     overlay = back.to_input_grid(sim)
     shift = [round(0.5 - offset) for offset in back.offset_px]
     for y, x in np.ndindex(3, 3):

@@ -1,0 +1,119 @@
+"""``dlsim run``: the main job."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlsim_ij.cli import options
+from dlsim_ij.errors import DlsimError
+
+
+@click.command(epilog="Example: dlsim run raw_stack.tif -o results --pixel-size 0.06")
+@click.argument("inputs", nargs=-1, required=True, type=options.ExistingPath, metavar="INPUT...")
+@click.option("-o", "--output", required=True, type=options.OutputPath, metavar="DIR", help="Results folder.")
+@click.option("--model", default="sim15", show_default=True, metavar="NAME", help="Model name or folder.")
+@click.option(
+    "--pixel-size", "pixel_size_um", type=click.FloatRange(0, 10, min_open=True), metavar="UM",
+    help="Pixel of the frames in micrometres, if the files do not tell.",
+)  # fmt: skip
+@click.option("--na", type=float, default=1.49, show_default=True, help="Numerical aperture.")
+@click.option("--emission-nm", type=float, default=525.0, show_default=True, help="Emission wavelength.")
+@click.option("--layout", default="3x5", show_default=True, metavar="AxP", help="Angles x phases.")
+@click.option("--truth", type=options.ExistingPath, metavar="T", help="Score the result against this image.")
+@click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
+@click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
+@options.engine
+@options.threads
+@options.overwrite
+@options.dry_run
+@options.common
+def command(
+    inputs: tuple[Path, ...],
+    output: Path,
+    model: str,
+    engine: str,
+    fiji_path: str | None,
+    threads: int | None,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+    truth: Path | None,
+    ome: bool,
+    **settings: Any,
+) -> int:
+    """Raw SIM stacks in, super-resolved images and a quality report out.
+
+    An INPUT is a stack, a folder of single frames, or a folder of either. Frames are expected
+    angle-major: all phases of the first angle first.
+    """
+    from dlsim_ij.images import expand_inputs
+
+    items = expand_inputs(inputs)
+    if truth is not None and len(items) > 1:
+        raise DlsimError("--truth goes with one input", "use dlsim score for many")
+    if dry_run:
+        return _plan(items, output, ome, as_json)
+    options.set_threads(threads)
+    from dlsim_ij.fiji import Fiji
+    from dlsim_ij.inference import load_model
+    from dlsim_ij.pipeline import run_input
+    from dlsim_ij.report import write_report
+
+    loaded = load_model(model)
+    results = []
+    failed = 0
+    with ExitStack() as stack:
+        fiji = stack.enter_context(Fiji(engine=engine, path=fiji_path))
+        bar = stack.enter_context(
+            click.progressbar(
+                items, label="run", file=sys.stderr, hidden=not options.show_progress() or len(items) == 1
+            )
+        )
+        for item in bar:
+            try:
+                result = run_input(
+                    item, output, model=loaded, truth=truth, ome=ome, overwrite=overwrite, threads=threads,
+                    resize=fiji.resize, engine=fiji.describe(), command=_command_line(), **settings,
+                )  # fmt: skip
+            except DlsimError as error:
+                if len(items) == 1:
+                    raise
+                failed += 1
+                click.echo(f"error: {item.path}: {error.message}", err=True)
+                if error.hint:
+                    click.echo(f"hint: {error.hint}", err=True)
+                continue
+            results.append(result)
+    if not results:
+        raise DlsimError("none of the inputs could be used", "see the lines above")
+    report = write_report(output, overwrite=overwrite)
+    for result in results:
+        result["outputs"]["report"] = str(report)
+        options.print_result(result, as_json)
+        if options.show_progress():
+            for warning in result["warnings"]:
+                click.echo(f"warning: {Path(result['input']).name}: {warning}", err=True)
+    if not as_json:
+        click.echo(str(report))
+    return 1 if failed else 0
+
+
+def _plan(items: list[Any], output: Path, ome: bool, as_json: bool) -> int:
+    from dlsim_ij.pipeline import output_names
+
+    for item in items:
+        folder = output / item.subfolder
+        outputs = {role: str(folder / f"{item.name}{end}") for role, end in output_names(ome).items()}
+        text = f"{item.path} -> {', '.join(outputs.values())}"
+        options.print_result({"input": str(item.path), "outputs": outputs, "dry_run": True}, as_json, text)
+    return 0
+
+
+def _command_line() -> str:
+    return shlex.join(["dlsim", *sys.argv[1:]])

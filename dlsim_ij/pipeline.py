@@ -1,0 +1,412 @@
+"""The main job: read, check the acquisition, reconstruct, compare, measure, report."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+import dlsim_ij
+from dlsim_ij.acquisition.detect import detect_acquisition
+from dlsim_ij.acquisition.layout import Acquisition, split_stack
+from dlsim_ij.datasets.inputs import normalised_frames
+from dlsim_ij.files import make_folder, refuse_existing
+from dlsim_ij.images import Enlargement, read_image, require_finite, require_grey, undo_enlargement
+from dlsim_ij.images.write import write_image
+from dlsim_ij.optics import Optics
+from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA, PAPER_PIXEL_SIZE_UM
+from dlsim_ij.quality import scores
+from dlsim_ij.quality.consistency import correlation_with_widefield
+from dlsim_ij.reconstruction import widefield, wiener_sim
+from dlsim_ij.report import Notice, RunImage, RunRecord, save_record
+from dlsim_ij.report.document import Level
+from dlsim_ij.results import Result
+
+if TYPE_CHECKING:
+    from dlsim_ij.images import ImageInput
+    from dlsim_ij.inference import Model
+
+logger = logging.getLogger(__name__)
+
+Resize = Callable[[np.ndarray, float], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconstruction(Result):
+    """What `reconstruct` returns.
+
+    Attributes
+    ----------
+    sr, widefield, wiener : DataArray
+        Super-resolved image, mean of the raw frames on the same grid, and the conventional SIM image (None
+        when the model needs no pattern). Axes of the input's time and channels come first.
+    uncertainty, residual : None
+        Not measured yet by any shipped model.
+    acquisition : Acquisition
+        Of the first stack.
+    enlargement : Enlargement or None
+        How the frames had been enlarged before, if they had.
+    warnings : tuple of (str, str)
+        What was seen, and what to do.
+    metrics : dict
+        Numbers of the first stack.
+    model : str
+    seconds : float
+        Network and reconstruction, all stacks together.
+    """
+
+    sr: xr.DataArray = field(repr=False, compare=False)
+    widefield: xr.DataArray = field(repr=False, compare=False)
+    wiener: xr.DataArray | None = field(repr=False, compare=False)
+    uncertainty: None = None
+    residual: None = None
+    acquisition: Acquisition
+    enlargement: Enlargement | None
+    warnings: tuple[tuple[str, str], ...]
+    metrics: Mapping[str, Any]
+    model: str
+    seconds: float
+
+
+def reconstruct(
+    raw: xr.DataArray | np.ndarray,
+    *,
+    model: str | Model = "sim15",
+    pixel_size_um: float | None = None,
+    na: float = PAPER_NA,
+    emission_nm: float = PAPER_EMISSION_NM,
+    layout: str = "3x5",
+    resize: Resize | None = None,
+    tile_px: int | None = None,
+    threads: int | None = None,
+) -> Reconstruction:
+    """Reconstruct a raw SIM stack, or a series of them.
+
+    Parameters
+    ----------
+    raw : DataArray or (n_frames, Y, X) ndarray
+        Raw frames, all phases of the first angle first; from `dlsim_ij.read_image`. Time and channel
+        axes, or a whole multiple of the frames along one axis, make a series.
+    model : str or Model
+        Name of a shipped model, a model folder, or a loaded model.
+    pixel_size_um : float, optional
+        Pixel of `raw` in micrometres, if `raw` does not tell or tells wrong.
+    na, emission_nm : float
+        Numerical aperture and emission wavelength.
+    layout : str
+        Angles x phases.
+    resize : callable, optional
+        ``resize(image, scale)``, ImageJ's bicubic: `Fiji.resize`, or by default the same in numpy.
+    tile_px : int, optional
+        Side of a tile of the network, when a field is too large for memory.
+    threads : int, optional
+        Processor threads of the network.
+
+    Returns
+    -------
+    Reconstruction
+
+    Raises
+    ------
+    ImageError, LayoutError, ModelError
+        The stack cannot be used, or does not fit the model.
+    """
+    from dlsim_ij.images import bicubic_enlarge
+    from dlsim_ij.inference import load_model
+
+    loaded = load_model(model) if isinstance(model, str) else model
+    array = _as_array(raw)
+    require_finite(require_grey(array))
+    pixel = pixel_size_um if pixel_size_um is not None else array.attrs.get("pixel_size_um")
+    warnings: list[tuple[str, str]] = []
+    stacks = split_stack(array, layout=layout)
+    first = stacks.first()
+    examined = undo_enlargement(first)
+    enlargement = examined if examined.was_enlarged else None
+    native_pixel = _native_pixel(pixel, enlargement, warnings)
+    if enlargement is not None:
+        warnings.append(_enlarged_notice(enlargement))
+    optics = Optics(na=na, emission_nm=emission_nm, pixel_size_um=native_pixel)
+
+    images: dict[str, list[np.ndarray]] = {"sr": [], "widefield": [], "wiener": []}
+    acquisition: Acquisition | None = None
+    seconds = 0.0
+    for number, stack in enumerate(stacks):
+        undone = enlargement if number == 0 or enlargement is None else _same_enlargement(stack, enlargement)
+        native = stack if undone is None else undone.frames
+        found = detect_acquisition(
+            native, native_pixel, optics=optics, n_angles=stacks.n_angles, n_phases=stacks.n_phases
+        )
+        acquisition = acquisition or found
+        warnings += [notice for notice in found.warnings if notice not in warnings]
+        sr, wiener, spent = _one(native, found, loaded, tile_px=tile_px, threads=threads)
+        seconds += spent
+        even = widefield(native)
+        if undone is None:
+            even = (resize or bicubic_enlarge)(even, 2)
+        else:
+            sr, wiener = undone.to_input_grid(sr), undone.to_input_grid(wiener)
+            even = widefield(stack)
+        for role, image in (("sr", sr), ("widefield", even), ("wiener", wiener)):
+            images[role].append(np.asarray(image, dtype=np.float32))
+    assert acquisition is not None  # split_stack gives at least one stack
+
+    output_pixel = None if pixel is None else native_pixel / 2
+    joined = {role: stacks.join(planes, pixel_size_um=output_pixel) for role, planes in images.items()}
+    sigma_px = 0.21 * emission_nm / 1000 / na / (native_pixel / 2)
+    metrics = {
+        "correlation_widefield": correlation_with_widefield(
+            images["widefield"][0], images["sr"][0], sigma_px=sigma_px
+        ),
+        "correlation_wiener": float(np.corrcoef(images["wiener"][0].ravel(), images["sr"][0].ravel())[0, 1]),
+        "seconds": seconds,
+    }
+    return Reconstruction(
+        sr=joined["sr"],
+        widefield=joined["widefield"],
+        wiener=joined["wiener"],
+        acquisition=acquisition,
+        enlargement=enlargement,
+        warnings=tuple(warnings),
+        metrics=metrics,
+        model=loaded.name,
+        seconds=seconds,
+    )
+
+
+def run_input(
+    item: ImageInput,
+    output: Path,
+    *,
+    model: Model,
+    pixel_size_um: float | None = None,
+    na: float = PAPER_NA,
+    emission_nm: float = PAPER_EMISSION_NM,
+    layout: str = "3x5",
+    truth: Path | None = None,
+    resize: Resize | None = None,
+    engine: Mapping[str, Any] | None = None,
+    tile_px: int | None = None,
+    threads: int | None = None,
+    ome: bool = False,
+    overwrite: bool = False,
+    command: str = "",
+) -> dict[str, Any]:
+    """Do the main job for one input: images and their record, ready for the report.
+
+    Parameters
+    ----------
+    item : ImageInput
+        From `dlsim_ij.images.expand_inputs`.
+    output : Path
+        Results folder; the input's sub-folder is made below it.
+    truth : Path, optional
+        Image to score the result against.
+    engine : mapping, optional
+        Name and version of whoever enlarges, for the record.
+    ome : bool
+        Write OME-TIFF instead of ImageJ hyperstacks.
+    overwrite : bool
+        Replace existing outputs.
+    command : str
+        For the record.
+    **others
+        See `reconstruct`.
+
+    Returns
+    -------
+    dict
+        ``input, model, outputs, metrics, warnings``, as ``dlsim run --json`` prints it.
+
+    Raises
+    ------
+    DlsimError
+        See `reconstruct`; also an output that exists.
+    """
+    folder = make_folder(output / item.subfolder)
+    paths = {role: folder / f"{item.name}{ending}" for role, ending in output_names(ome).items()}
+    for path in [*paths.values(), folder / f"{item.name}_run.json"]:
+        refuse_existing(path, overwrite)
+    raw = read_image(item.path)
+    done = reconstruct(
+        raw, model=model, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm, layout=layout,
+        resize=resize, tile_px=tile_px, threads=threads,
+    )  # fmt: skip
+    metrics = dict(done.metrics)
+    if truth is not None:
+        metrics |= _truth_scores(truth, done.sr)
+    images = {"sr": done.sr, "widefield": done.widefield, "wiener": done.wiener}
+    for role, image in images.items():
+        if image is not None:
+            write_image(paths[role], image, overwrite=overwrite, ome=ome)
+    level, verdict = _verdict(done)
+    record = RunRecord(
+        name=item.name,
+        input=str(item.path),
+        model=done.model,
+        images={
+            role: RunImage(
+                file=paths[role].name, pixel_size_um=image.attrs.get("pixel_size_um"), note=_note(role, done)
+            )
+            for role, image in images.items()
+            if image is not None
+        },
+        verdict=verdict,
+        verdict_level=level,
+        metrics=metrics,
+        acquisition=_acquisition_table(raw, done),
+        parameters={
+            "model": model.describe(),
+            "na": na,
+            "emission_nm": emission_nm,
+            "native_pixel_size_um": done.acquisition.optics.pixel_size_um,
+            "layout": layout,
+            "enlargement": done.enlargement.to_dict() if done.enlargement else None,
+            "patterns": [pattern.to_dict() for pattern in done.acquisition.patterns],
+        },
+        engine=dict(engine or {"name": "none", "version": ""}),
+        warnings=tuple(Notice(message=message, hint=hint) for message, hint in done.warnings),
+        command=command,
+        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        dlsim_version=dlsim_ij.__version__,
+    )
+    save_record(record, folder, overwrite=overwrite)
+    written = {role: str(paths[role]) for role, image in images.items() if image is not None}
+    return {
+        "input": str(item.path),
+        "model": done.model,
+        "outputs": written,
+        "metrics": metrics,
+        "warnings": [message for message, _ in done.warnings],
+    }
+
+
+def output_names(ome: bool = False) -> dict[str, str]:
+    """Return the endings of the images of a run by role (interface.md, section 1)."""
+    kind = ".ome.tif" if ome else ".tif"
+    return {"sr": f"_sr{kind}", "widefield": f"_wf{kind}", "wiener": f"_wiener{kind}"}
+
+
+def _as_array(raw: xr.DataArray | np.ndarray) -> xr.DataArray:
+    if isinstance(raw, xr.DataArray):
+        return raw
+    dims = ("I", "Y", "X") if np.ndim(raw) == 3 else tuple(f"axis {n}" for n in range(np.ndim(raw)))
+    return xr.DataArray(raw, dims=dims, attrs={"name": "the array", "pixel_size_um": None})
+
+
+def _native_pixel(
+    pixel: float | None, enlargement: Enlargement | None, warnings: list[tuple[str, str]]
+) -> float:
+    if pixel is None:
+        warnings.append(
+            (
+                f"The pixel size is not known; {PAPER_PIXEL_SIZE_UM * 1000:g} nm was assumed for a camera pixel "
+                "in the sample, and the result carries no scale.",
+                "Give the pixel size of the frames in micrometres, for example --pixel-size 0.06.",
+            )
+        )
+        return PAPER_PIXEL_SIZE_UM
+    return pixel * (enlargement.scale if enlargement else 1)
+
+
+def _enlarged_notice(enlargement: Enlargement) -> tuple[str, str]:
+    height, width = enlargement.frames.shape[1:]
+    return (
+        f"The frames had been enlarged {enlargement.scale} times with ImageJ's bicubic before; the result was "
+        f"made from the {height} x {width} native pixels, recovered to within "
+        f"{enlargement.misfit_rms:.2g} counts, and lies on the grid of the frames as given.",
+        "Give frames as the camera wrote them, if you have them; the pixel size stated is that of the "
+        "enlarged frames.",
+    )
+
+
+def _same_enlargement(stack: np.ndarray, expected: Enlargement) -> Enlargement:
+    from dlsim_ij.errors import ImageError
+
+    undone = undo_enlargement(stack, expected.scale)
+    if not undone.was_enlarged or undone.offset_px != expected.offset_px:
+        raise ImageError(
+            "some stacks of the series were enlarged before, others not or otherwise",
+            "split the file and run the parts one by one",
+        )
+    return undone
+
+
+def _one(
+    native: np.ndarray, acquisition: Acquisition, model: Model, *, tile_px: int | None, threads: int | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return network image, Wiener image (both in counts above the background) and seconds."""
+    import time
+
+    from dlsim_ij.inference import predict
+
+    start = time.perf_counter()
+    prediction = predict(
+        model, native, patterns=acquisition.patterns, optics=acquisition.optics, tile_px=tile_px,
+        threads=threads,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    signal = normalised_frames(native, prediction.scaling)
+    wiener = wiener_sim(signal, acquisition.patterns, acquisition.optics) * np.float32(
+        prediction.scaling.scale
+    )
+    return prediction.image, wiener, seconds
+
+
+def _truth_scores(truth: Path, sr: xr.DataArray) -> dict[str, Any]:
+    from dlsim_ij.errors import ImageError
+
+    true = read_image(truth)
+    if true.ndim != 2 or sr.ndim != 2:
+        raise ImageError(
+            f"{truth} or the result is a series, scores need two single images", "use dlsim score"
+        )
+    return scores(true.values, sr.values).to_dict()
+
+
+def _verdict(done: Reconstruction) -> tuple[Level, str]:
+    weakest = min(pattern.snr[0] for pattern in done.acquisition.patterns)
+    found = f"the illumination pattern was found in every angle (weakest signal-to-noise ratio {weakest:.0f})"
+    serious = done.acquisition.warnings
+    if not done.acquisition.fit:
+        return "poor", f"Do not use this image: {serious[0][0][0].lower()}{serious[0][0][1:].rstrip('.')}."
+    if serious:
+        return "caution", f"Look at the warnings first; {found}."
+    return "good", f"The frames fit the model: {found}."
+
+
+def _note(role: str, done: Reconstruction) -> str:
+    n_frames = done.acquisition.n_angles * done.acquisition.n_phases
+    return {
+        "sr": f"network {done.model}",
+        "widefield": f"mean of {n_frames} raw frames",
+        "wiener": "conventional reconstruction of the same frames",
+    }[role]
+
+
+def _acquisition_table(raw: xr.DataArray, done: Reconstruction) -> tuple[tuple[str, str], ...]:
+    acquisition = done.acquisition
+    um = acquisition.optics.pixel_size_um
+    sizes = " x ".join(f"{size} {dim}" for dim, size in raw.sizes.items())
+    return (
+        ("Input", f"{sizes}, {raw.dtype}"),
+        ("Frames", f"{acquisition.n_angles} angles x {acquisition.n_phases} phases, {acquisition.order}"),
+        ("Camera pixel in the sample", f"{um * 1000:g} nm"),
+        ("Pattern directions", _listed(p.angle_deg for p in acquisition.patterns) + " degrees"),
+        (
+            "Pattern periods (finest order)",
+            _listed(p.period_px / p.orders * um * 1000 for p in acquisition.patterns) + " nm",
+        ),
+        ("Modulation of order 1", _listed((p.modulation[0] for p in acquisition.patterns), 2)),
+        ("Signal-to-noise of order 1", _listed((p.snr[0] for p in acquisition.patterns), 0)),
+    )
+
+
+def _listed(values: Iterable[float], digits: int = 1) -> str:
+    return ", ".join(f"{value:.{digits}f}" for value in values)

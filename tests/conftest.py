@@ -1,0 +1,47 @@
+"""What several rooms' tests share: the one Java of the run, the public sample, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def fiji() -> Iterator[object]:
+    """The one Java of this run, with a plain ImageJ; a missing ImageJ is a failure, not a skip.
+
+    It cannot be restarted, so no test may close it. It is closed here and not left to the exit of Python,
+    where pytest's own exit code would be at stake.
+    """
+    from dlsim_ij.fiji import Fiji
+    from dlsim_ij.fiji.launch import close
+
+    engine = Fiji(engine="imagej").start()
+    yield engine
+    close()
+
+
+@pytest.fixture(scope="session")
+def sample_dir() -> Path:
+    """Folder of the public microtubule sample; tests that use it carry the marker `sample`."""
+    named = os.environ.get("DLSIM_SAMPLE")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data" / "microtubule-sample"
+    if not folder.is_dir():
+        pytest.skip(f"the microtubule sample is not at {folder}; set DLSIM_SAMPLE")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a headless Chromium; tests that use it carry the marker `browser`."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    pytest.skip("no Chromium is installed: apt install chromium")
