@@ -43,7 +43,9 @@ def _read(file: Path) -> str:
     except UnicodeDecodeError:
         return file.read_text(encoding="latin-1")  # old macros with a micro sign
     except OSError as error:
-        raise FijiError(f"cannot read {file}: {error.strerror}", "give the path of a macro, FILE.ijm") from error
+        raise FijiError(
+            f"cannot read {file}: {error.strerror}", "give the path of a macro, FILE.ijm"
+        ) from error
 
 
 def _text(result: Any) -> str:

@@ -198,7 +198,30 @@ class PreparedPairs:
             "truth_scale": self.index.truth_scale,
             "augmentation": self.augmentation,
             "layout": self.index.parameters.get("layout"),
+            "card": {
+                "frames": {
+                    "total": self.selection.acquisition,
+                    "selection": list(self.selection.frames),
+                    "summary": self.selection.summary,
+                },
+                "input": {
+                    "kind": "raw-frames",
+                    "selection": self.selection.name,
+                    "light": self.light,
+                    "enlargement": self.index.enlargement,
+                },
+                "normalisation": {
+                    "kind": self.normalisation,
+                    "input": self._card_scale(self.light),
+                    "output": self._card_scale(self.target_kind),
+                    "truth_gain": self.truth_gain,
+                },
+            },
         }
+
+    def _card_scale(self, kind: str) -> float | None:
+        """Return the constant of the whole dataset, if the scale is not each field's own."""
+        return self.index.constants[SEED_NAMES[kind]] if self.normalisation == "seed" else None
 
     def _crop(self, entry: FieldEntry, y: int, x: int, side: int) -> tuple[Array, Array]:
         """Return normalised channels and target of a square; y, x and side in pixels of the frames."""

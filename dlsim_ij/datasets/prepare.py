@@ -203,7 +203,7 @@ def _claim(output: Path, plan: Plan, *, overwrite: bool) -> None:
     if overwrite:
         for file in (output / FIELDS_NAME).glob(f"*{SUFFIX}"):
             file.unlink()
-        shutil.rmtree(output / SEED_FOLDER, ignore_errors=True)
+    shutil.rmtree(output / SEED_FOLDER, ignore_errors=True)  # its tiles are those of the old index
 
 
 def _check_space(output: Path, plan: Plan) -> None:

@@ -38,7 +38,7 @@ _SECONDS = {"sec": 1.0, "s": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "ms
             "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0}  # fmt: skip
 
 
-def as_data_array(array: Array, *, copy_attrs: bool = True) -> xr.DataArray:
+def as_data_array(array: Array) -> xr.DataArray:
     """Name the axes of an array and bring them into ImageJ's order.
 
     A plain ndarray is (Y, X) or (frame, Y, X); more axes must be named by a DataArray.
@@ -184,16 +184,17 @@ def _stored_type(values: NDArray[Any], colour: bool) -> str:
                 "give uint8 with 3 samples, or name the axis C",
             )
         return "rgb"
-    if dtype == bool or dtype == np.uint8:
+    if dtype.name in ("bool", "uint8"):
         return "uint8"
-    if dtype == np.uint16 or dtype == np.float32:
+    if dtype.name in ("uint16", "float32"):
         return dtype.name
     if dtype.kind not in "iuf":
         raise ImageError(f"ImageJ has no {dtype} pixels", "give real numbers: magnitude and phase apart")
     if dtype.kind in "iu":
-        if int(values.min()) < -(2**24) or int(values.max()) > 2**24:
+        largest = max(int(values.max()), -int(values.min()))
+        if largest > 2**24:
             raise ImageError(
-                f"{dtype} values up to {max(int(values.max()), -int(values.min()))} change in ImageJ's 32-bit pixels",
+                f"{dtype} values up to {largest} change in ImageJ's 32-bit pixels",
                 "subtract an offset or divide first; 16777216 is the largest exact one",
             )
     elif not all(_survives(plane) for plane in values.reshape(-1, *values.shape[-2:])):
@@ -255,7 +256,9 @@ def _hyperstack(image: xr.DataArray) -> dict[str, str]:
     if "I" in image.dims:
         free = [letter for letter in "ZTC" if letter not in axes]
         if not free:
-            raise ImageError("T, Z, C and I together are one axis more than a hyperstack has", "select one of I")
+            raise ImageError(
+                "T, Z, C and I together are one axis more than a hyperstack has", "select one of I"
+            )
         axes[free[0]] = "I"
     return {letter: axes[letter] for letter in "TZC" if letter in axes}
 
@@ -266,7 +269,9 @@ def _labels(image: xr.DataArray, axes: dict[str, str]) -> list[str | None]:
     sizes = [image.sizes[dim] for dim in dims]
     given = image.attrs.get("labels") or [None] * int(np.prod(sizes))
     if len(given) != np.prod(sizes):
-        raise ImageError(f"{len(given)} labels do not fit {int(np.prod(sizes))} planes", "one label per plane")
+        raise ImageError(
+            f"{len(given)} labels do not fit {int(np.prod(sizes))} planes", "one label per plane"
+        )
     table = np.empty(len(given), object)
     table[:] = [None if label is None else str(label) for label in given]
     order = [dims.index(axis) for axis in axes.values()]
@@ -295,7 +300,9 @@ def _pixel_size_um(image: Any, calibration: Any) -> float | None:
     width = _length_um(calibration.pixelWidth, calibration.getXUnit())
     height = _length_um(calibration.pixelHeight, calibration.getYUnit())
     if width is not None and height is not None and abs(width - height) > 1e-6 * width:
-        logger.warning("'%s' has pixels of %g x %g um; no pixel size is kept", image.getTitle(), width, height)
+        logger.warning(
+            "'%s' has pixels of %g x %g um; no pixel size is kept", image.getTitle(), width, height
+        )
         return None
     return width
 

@@ -118,7 +118,9 @@ class VirtualDisplay:
                 _, words = self._server.communicate()
                 self._server = None
                 said = words.decode(errors="replace").strip().splitlines()
-                raise FijiError(f"Xvfb did not start: {said[-1] if said else 'no answer'}", "try it by hand: Xvfb :99")
+                raise FijiError(
+                    f"Xvfb did not start: {said[-1] if said else 'no answer'}", "try it by hand: Xvfb :99"
+                )
             text += piece
         return int(text)
 

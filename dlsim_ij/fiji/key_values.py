@@ -79,6 +79,8 @@ def format_key_values(pairs: Mapping[str, object]) -> str:
         pairs_of_signs = (("[", "]"), ('"', '"'), ("'", "'"))
         signs = next(((a, b) for a, b in pairs_of_signs if a not in text and b not in text), None)
         if signs is None:
-            raise FijiError(f"the value of '{key}' cannot be enclosed: {text}", "leave one of ] \" ' out of it")
+            raise FijiError(
+                f"the value of '{key}' cannot be enclosed: {text}", "leave one of ] \" ' out of it"
+            )
         words.append(f"{key}={signs[0]}{text}{signs[1]}")
     return " ".join(words)

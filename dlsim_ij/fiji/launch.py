@@ -73,7 +73,7 @@ class Session:
             undo = "disable" if faulthandler.is_enabled() else "enable"
             raise FijiError(
                 f"faulthandler was {was} after Java started; the next Java error would crash Python",
-                f"call faulthandler.{undo}(), or do it before the first use of Fiji (pytest: -p no:faulthandler)",
+                f"call faulthandler.{undo}(), or do it before Fiji starts (pytest: -p no:faulthandler)",
             )
 
 
@@ -94,9 +94,7 @@ def java_runs() -> bool:
     return jpype is not None and bool(jpype.isJVMStarted())
 
 
-def get(
-    engine: str, path: str | os.PathLike[str] | None, mode: str, gateway: Any = None
-) -> Session | None:
+def get(engine: str, path: str | os.PathLike[str] | None, mode: str, gateway: Any = None) -> Session | None:
     """Return the session that fits the wish, starting or adopting Java if need be.
 
     Parameters
@@ -165,7 +163,9 @@ def _start(engine: str, path: str | os.PathLike[str] | None, mode: str) -> Sessi
     if java is None or java.library is None:
         if engine == "auto" and path is None and installation.origin != "DLSIM_FIJI":
             return None
-        old = [f"{java.version} at {java.home}" for java in locate.javas(fiji=fiji) if java.library is not None]
+        old = [
+            f"{java.version} at {java.home}" for java in locate.javas(fiji=fiji) if java.library is not None
+        ]
         seen = f"; found only {', '.join(old)}" if old else ""
         raise FijiError(f"no Java {max(installation.needs_java, 11)} or newer was found{seen}", INSTALL_JAVA)
     return _start_local(installation, java, mode)
@@ -319,14 +319,18 @@ def _pyimagej_gateway(session: Session) -> Any:
     scyjava.config.endpoints.clear()  # importing imagej asks for a download, which a local Fiji does not need
     gateway = imagej.init(session.source, mode="interactive" if session.interactive else "headless")
     if not gateway:  # PyImageJ's way of reporting a failure
-        raise FijiError("PyImageJ could not make its gateway", "see its log, or leave pyimagej out: raw SciJava works")
+        raise FijiError(
+            "PyImageJ could not make its gateway", "see its log, or leave pyimagej out: raw SciJava works"
+        )
     return gateway
 
 
 def _start_endpoint(endpoint: str, mode: str) -> Session:
     """Start what a Maven endpoint names; PyImageJ resolves and downloads it."""
     if not _has_pyimagej():
-        raise FijiError(f"{endpoint} is a Maven endpoint, which needs PyImageJ", "pip install 'dlsim-ij[fiji]'")
+        raise FijiError(
+            f"{endpoint} is a Maven endpoint, which needs PyImageJ", "pip install 'dlsim-ij[fiji]'"
+        )
     java = locate.find_java(11)
     if java is None:
         raise FijiError("no Java 11 or newer was found", INSTALL_JAVA)
@@ -360,7 +364,8 @@ def _start_endpoint(endpoint: str, mode: str) -> Session:
         if isinstance(error, FijiError):
             raise
         raise FijiError(
-            f"{endpoint} did not start: {_one_line(error)}", "it is downloaded: check the network, or give a Fiji folder"
+            f"{endpoint} did not start: {_one_line(error)}",
+            "it is downloaded: check the network, or give a Fiji folder",
         ) from error
     finally:
         _put_back(handlers)
@@ -379,18 +384,26 @@ def adopt(engine: str, mode: str, gateway: Any = None) -> Session:
     from jpype import JClass
 
     if not jpype.isJVMStarted():
-        raise FijiError("that gateway's Java does not run in this process", "give the object of imagej.init()")
+        raise FijiError(
+            "that gateway's Java does not run in this process", "give the object of imagej.init()"
+        )
     has = {name: _has_class(name) for name in ("ij.IJ", "net.imagej.ImageJ")}
     if not has["ij.IJ"]:
         installation = locate.find(None, "imagej") if engine != "fiji" else None
         if installation is None:
-            raise FijiError("a Java already runs here, without an ImageJ", "use Fiji before whatever starts Java")
+            raise FijiError(
+                "a Java already runs here, without an ImageJ", "use Fiji before whatever starts Java"
+            )
         jpype.addClassPath(str(installation.path))
         if not _has_class("ij.IJ"):
-            raise FijiError("a Java already runs here, and ImageJ cannot be added to it", "use Fiji before it starts")
+            raise FijiError(
+                "a Java already runs here, and ImageJ cannot be added to it", "use Fiji before it starts"
+            )
     kind = "fiji" if gateway is not None or has["net.imagej.ImageJ"] else "imagej"
     if engine not in ("auto", kind):
-        raise FijiError(f"the Java that already runs here holds {kind}, not {engine}", "start a new Python process")
+        raise FijiError(
+            f"the Java that already runs here holds {kind}, not {engine}", "start a new Python process"
+        )
     headless = bool(JClass("java.awt.GraphicsEnvironment").isHeadless())
     if gateway is None and kind == "fiji":
         gateway = _find_gateway()

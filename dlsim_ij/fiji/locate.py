@@ -16,7 +16,9 @@ from pathlib import Path
 
 from dlsim_ij.errors import FijiError
 
-INSTALL_IMAGEJ = "apt install libij-java default-jre, or set DLSIM_IJ_JAR to an ij.jar or DLSIM_FIJI to a Fiji folder"
+INSTALL_IMAGEJ = (
+    "apt install libij-java default-jre, or set DLSIM_IJ_JAR to an ij.jar or DLSIM_FIJI to a Fiji folder"
+)
 
 _FIJI_PLACES = (
     "~/Fiji.app", "~/Fiji", "/opt/Fiji.app", "/opt/Fiji", "/opt/fiji", "/usr/local/Fiji.app",
@@ -78,7 +80,9 @@ class Java:
         """Whether windows can be opened (Linux: the headless packages leave this library out)."""
         if not sys.platform.startswith("linux"):
             return True
-        return any((self.home / sub / "libawt_xawt.so").exists() for sub in ("lib", "jre/lib/amd64", "lib/amd64"))
+        return any(
+            (self.home / sub / "libawt_xawt.so").exists() for sub in ("lib", "jre/lib/amd64", "lib/amd64")
+        )
 
 
 def is_endpoint(path: str | os.PathLike[str] | None) -> bool:
@@ -223,7 +227,9 @@ def _fiji_jars(folder: Path) -> Iterator[Path]:
 
 
 def _is_for_this_system(folder: str) -> bool:
-    match = re.fullmatch(r"(linux|macosx|macos|mac|windows|win)-?(32|64|x64|x86|arm64|aarch64)?", folder.lower())
+    match = re.fullmatch(
+        r"(linux|macosx|macos|mac|windows|win)-?(32|64|x64|x86|arm64|aarch64)?", folder.lower()
+    )
     if match is None:
         return True
     system = {"linux": "linux", "darwin": "mac", "win32": "win"}.get(sys.platform, "linux")
@@ -235,7 +241,9 @@ def _is_for_this_system(folder: str) -> bool:
     return match[2] is None or (match[2] in ("arm64", "aarch64")) == on_arm
 
 
-def imglyb_jars(installation: Installation, environ: Mapping[str, str] | None = None) -> tuple[Path, ...] | None:
+def imglyb_jars(
+    installation: Installation, environ: Mapping[str, str] | None = None
+) -> tuple[Path, ...] | None:
     """Return the two jars that PyImageJ needs beside a Fiji; None if they are not at hand.
 
     They are looked for in the Fiji itself, in the folder ``DLSIM_IMGLYB``, and in the user's Maven cache.
@@ -274,7 +282,9 @@ def javas(environ: Mapping[str, str] | None = None, fiji: Path | None = None) ->
             yield java
 
 
-def find_java(needs: int = 11, environ: Mapping[str, str] | None = None, fiji: Path | None = None) -> Java | None:
+def find_java(
+    needs: int = 11, environ: Mapping[str, str] | None = None, fiji: Path | None = None
+) -> Java | None:
     """Return the first usable Java of at least version `needs`; None if there is none."""
     for java in javas(environ, fiji):
         if java.library is not None and (java.major == 0 or java.major >= max(needs, 11)):

@@ -1,4 +1,4 @@
-"""Does this Fiji compute what it says? Asked once after its start, since patched classes can fail silently."""
+"""Does this Fiji compute rightly? Asked once after its start, since patched classes can fail silently."""
 
 from __future__ import annotations
 

@@ -12,7 +12,9 @@ from dlsim_ij.errors import ImageError
 pytestmark = pytest.mark.jvm
 
 EXACT = ("uint8", "uint16", "float32")
-shared_java = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+shared_java = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
 
 
 def ramp(shape, dtype):
@@ -107,7 +109,13 @@ def test_calibration_labels_range_and_name_survive(fiji):
 
 @pytest.mark.parametrize(
     ("unit", "value", "expected"),
-    [("nm", 65.0, 0.065), ("µm", 0.065, 0.065), ("um", 0.065, 0.065), ("mm", 0.01, 10.0), ("pixel", 1.0, None)],
+    [
+        ("nm", 65.0, 0.065),
+        ("µm", 0.065, 0.065),
+        ("um", 0.065, 0.065),
+        ("mm", 0.01, 10.0),
+        ("pixel", 1.0, None),
+    ],
 )
 def test_units_become_micrometre(fiji, unit, value, expected):
     image = fiji.to_imageplus(ramp((4, 4), "uint8"))
@@ -117,7 +125,9 @@ def test_units_become_micrometre(fiji, unit, value, expected):
 
 
 def test_pixels_that_are_not_square_give_no_size_but_a_warning(fiji, caplog):
-    image = fiji.to_imageplus(xr.DataArray(ramp((4, 4), "uint8"), dims=("Y", "X"), attrs={"pixel_size_um": 0.1}))
+    image = fiji.to_imageplus(
+        xr.DataArray(ramp((4, 4), "uint8"), dims=("Y", "X"), attrs={"pixel_size_um": 0.1})
+    )
     image.getCalibration().pixelHeight = 0.2
     assert fiji.from_imageplus(image).attrs["pixel_size_um"] is None
     assert "0.1 x 0.2 um" in caplog.text

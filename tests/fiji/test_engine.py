@@ -11,7 +11,9 @@ from dlsim_ij.fiji import Fiji
 
 pytestmark = pytest.mark.jvm
 
-shared_java = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+shared_java = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+)
 
 
 @shared_java
@@ -124,7 +126,9 @@ def test_it_says_what_it_is(fiji):
 def test_two_blocks_in_one_process_share_java(fiji):
     for _ in range(2):
         with Fiji() as again:
-            assert again.run_macro("return getVersion();").value == fiji.run_macro("return getVersion();").value
+            assert (
+                again.run_macro("return getVersion();").value == fiji.run_macro("return getVersion();").value
+            )
 
 
 def test_what_contradicts_the_running_java_is_refused(fiji, tmp_path):
@@ -152,8 +156,18 @@ def test_misspelt_words_are_corrected(wrong):
 
 def test_without_java_each_refusal_says_what_is_missing():
     none = Fiji(engine="none")
-    assert none.describe() == {"engine": "none", "version": none.version, "way": None, "java": None, "source": None}
-    for call in (lambda: none.run_macro("a=1;"), lambda: none.run_command("Invert"), lambda: none.to_imageplus([[1]])):
+    assert none.describe() == {
+        "engine": "none",
+        "version": none.version,
+        "way": None,
+        "java": None,
+        "source": None,
+    }
+    for call in (
+        lambda: none.run_macro("a=1;"),
+        lambda: none.run_command("Invert"),
+        lambda: none.to_imageplus([[1]]),
+    ):
         with pytest.raises(FijiError, match="needs ImageJ, and the engine is 'none'") as caught:
             call()
         assert "libij-java" in caught.value.hint

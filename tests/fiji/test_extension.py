@@ -70,7 +70,9 @@ def test_a_python_refusal_stops_the_macro_at_its_line(fiji, call, message, hint,
 
     proof = tmp_path / "went_on"
     with pytest.raises(MacroError, match=message) as caught:
-        fiji.run_macro(f'a = 1;\n\nExt.dlsim({call});\nFile.saveString("x", "{proof}");', image=IMAGE, verbs={"own": own})
+        fiji.run_macro(
+            f'a = 1;\n\nExt.dlsim({call});\nFile.saveString("x", "{proof}");', image=IMAGE, verbs={"own": own}
+        )
     assert caught.value.line == 3
     assert hint in caught.value.hint
     assert not proof.exists()

@@ -30,7 +30,9 @@ def dlsim(*words, **options):
 
 
 def test_value_log_and_tables_are_printed(fiji, macro, capfd):
-    file = macro('print("log " + getArgument());\nsetResult("A", 0, 1.5);\nsetResult("B", 0, "x y");\nreturn "value";')
+    file = macro(
+        'print("log " + getArgument());\nsetResult("A", 0, 1.5);\nsetResult("B", 0, "x y");\nreturn "value";'
+    )
     assert run(["macro", file, "n=1 path=[a b]", "--engine", "imagej"]) == 0
     out, err = capfd.readouterr()
     assert out == "log n=1 path=[a b]\nResults\nA\tB\n1.5\tx y\nvalue\n"
@@ -38,7 +40,9 @@ def test_value_log_and_tables_are_printed(fiji, macro, capfd):
 
 
 def test_json_is_one_line_and_nothing_else(macro):
-    file = macro('print("µ");\ncall("java.lang.System.gc");\nnewImage("a", "8-bit ramp", 9, 9, 1);\nrun("Measure");\nreturn "v";')
+    file = macro(
+        'print("µ");\ncall("java.lang.System.gc");\nnewImage("a", "8-bit ramp", 9, 9, 1);\nrun("Measure");\nreturn "v";'
+    )
     done = dlsim("macro", file, "--json", "--engine", "imagej")
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
@@ -83,7 +87,9 @@ def test_ctrl_c_is_130(macro, tmp_path):
     import time
 
     file = macro(f'File.saveString("x", "{tmp_path}/started");\nwhile (true) wait(10);')
-    process = subprocess.Popen([sys.executable, "-m", "dlsim_ij", "macro", file, "--engine", "imagej"], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dlsim_ij", "macro", file, "--engine", "imagej"], stderr=subprocess.PIPE
+    )
     deadline = time.monotonic() + 30
     while not (tmp_path / "started").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -101,6 +107,17 @@ def test_the_example_of_blobs(fiji, tmp_path, capfd):
 
 
 def test_the_example_of_python_in_a_macro(fiji, tmp_path, capfd):
-    assert run(["macro", str(EXAMPLES / "enlarge_with_python.ijm"), f"output=[{tmp_path}/big cell.tif]", "--engine", "imagej"]) == 0
+    assert (
+        run(
+            [
+                "macro",
+                str(EXAMPLES / "enlarge_with_python.ijm"),
+                f"output=[{tmp_path}/big cell.tif]",
+                "--engine",
+                "imagej",
+            ]
+        )
+        == 0
+    )
     assert capfd.readouterr().out.strip() == "256 x 192"
     assert fiji.open(tmp_path / "big cell.tif").shape == (192, 256)

@@ -22,7 +22,9 @@ def error_of(fiji, code, **inputs):
 
 def test_value_argument_and_log(fiji, caplog):
     caplog.set_level(logging.INFO, "dlsim_ij.fiji.java")
-    result = fiji.run_macro('print("seen: " + getArgument()); return "got " + getArgument();', "path=[a b] n=2")
+    result = fiji.run_macro(
+        'print("seen: " + getArgument()); return "got " + getArgument();', "path=[a b] n=2"
+    )
     assert result.value == "got path=[a b] n=2"
     assert result.log == "seen: path=[a b] n=2\n"
     assert fiji.run_macro("a = 1;").value is None
@@ -35,7 +37,9 @@ def test_java_output_becomes_log_records_and_stays_off_stdout(fiji, caplog, capf
 
     jpype.JClass("java.lang.System").out.println("from Java")
     fiji.run_macro("a = 1;")
-    assert [record.message for record in caplog.records if record.name == "dlsim_ij.fiji.java"] == ["from Java"]
+    assert [record.message for record in caplog.records if record.name == "dlsim_ij.fiji.java"] == [
+        "from Java"
+    ]
     assert capfd.readouterr() == ("", "")
 
 

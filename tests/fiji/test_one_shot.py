@@ -32,12 +32,16 @@ def script(code, tmp_path, **environ):
 
 def run(code, tmp_path, timeout=60, **environ):
     words, environment = script(code, tmp_path, **environ)
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
     return done.returncode, done.stdout, done.stderr
 
 
 def xvfb_pids(of_process):
-    found = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(of_process)], capture_output=True, text=True)
+    found = subprocess.run(
+        ["ps", "-o", "pid=,comm=", "--ppid", str(of_process)], capture_output=True, text=True
+    )
     return [int(line.split()[0]) for line in found.stdout.splitlines() if "Xvfb" in line]
 
 
@@ -67,7 +71,9 @@ def test_it_exits_soon_after_a_blur_with_its_own_exit_code(tmp_path, display):
         print(launch.session().headless, launch.session().preferences, time.time())
         sys.exit(7)
     """
-    rc, out, err = run(code, tmp_path, **({"PATH": _path_without_xvfb(tmp_path)} if display == "headless" else {}))
+    rc, out, err = run(
+        code, tmp_path, **({"PATH": _path_without_xvfb(tmp_path)} if display == "headless" else {})
+    )
     assert (rc, err) == (7, "")
     headless, preferences, finished = out.split()
     assert headless == str(display == "headless")
@@ -109,7 +115,9 @@ def test_ctrl_c_stops_a_macro_and_python(tmp_path):
             sys.exit(130)
     """
     words, environment = script(code, tmp_path)
-    process = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "running\n"
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
@@ -145,7 +153,12 @@ def test_xvfb_is_stopped_and_collected_at_exit_and_display_is_not_changed(tmp_pa
     environ = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
     words, environment = script(code, tmp_path)
     done = subprocess.run(
-        words, env={**environ, "TMPDIR": environment["TMPDIR"]}, capture_output=True, text=True, timeout=60, check=False
+        words,
+        env={**environ, "TMPDIR": environment["TMPDIR"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     pid, word = done.stdout.split()
@@ -270,7 +283,9 @@ with Fiji(engine="none") as fiji:
     print(fiji.name, fiji.resize(np.ones((4, 4), "float32"), 2).shape)
 assert "jpype" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "none (8, 8)\n", "")
 
 
@@ -334,7 +349,9 @@ def test_a_running_java_is_adopted_and_imagej_added_to_it(tmp_path):
     rc, out, err = run("", tmp_path)
     file = tmp_path / "script.py"
     file.write_text(START.split("if __name__")[0] + textwrap.dedent(code))
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "a Java that already ran imagej (128, 128)\nlog\ntheirs\n"
 
@@ -353,7 +370,9 @@ print("kept")
 """
     file = tmp_path / "script.py"
     file.write_text(START.split("if __name__")[0] + code)
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "kept\n", "")
 
 
@@ -393,8 +412,14 @@ for _ in range(2):
 """
     file = tmp_path / "script.py"
     file.write_text(START.split("if __name__")[0] + code)
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "Java must be started in the main thread\nstarted\n", "")
+    done = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "Java must be started in the main thread\nstarted\n",
+        "",
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,14 @@ def test_what_the_original_could_not_hold_is_refused_before_any_work(seed_sim, t
     assert not (tmp_path / "set").exists()
 
 
+def test_another_grid_leaves_no_tiles_of_the_old_one(seed_sim, tmp_path):
+    raw, output = seed_sim(1), tmp_path / "set"
+    prepare_dataset(raw, output, SETTINGS, resize=bicubic_enlarge, seed_formats=("tif",))
+    whole = SETTINGS.model_copy(update={"tile_px": 64})
+    prepare_dataset(raw, output, whole, resize=bicubic_enlarge, resume=True)
+    assert not (output / "seed").exists()
+
+
 def test_an_interruption_leaves_no_half_layout(seed_sim, tmp_path):
     raw, output = seed_sim(2), tmp_path / "set"
 

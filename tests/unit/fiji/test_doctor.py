@@ -33,7 +33,11 @@ def test_without_java_and_imagej_the_main_job_still_runs(bare):
 
 
 def test_broken_settings_are_named_one_by_one(tmp_path):
-    environ = {"DLSIM_FIJI": str(tmp_path / "nowhere"), "JAVA_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    environ = {
+        "DLSIM_FIJI": str(tmp_path / "nowhere"),
+        "JAVA_HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+    }
     checks = by_name(doctor.examine(environ=environ))
     assert checks["engine"].status == "warning"
     assert f"{tmp_path / 'nowhere'} (DLSIM_FIJI) is not a folder" in checks["engine"].detail
@@ -83,10 +87,14 @@ def test_the_command_survives_a_broken_environment(tmp_path, as_json):
         (line,) = done.stdout.splitlines()
         checks = json.loads(line)["checks"]
         assert all(set(check) == {"name", "status", "detail", "hint"} for check in checks)
-        assert {"python", "torch", "engine", "java", "display", "disk", "models"} <= {c["name"] for c in checks}
+        assert {"python", "torch", "engine", "java", "display", "disk", "models"} <= {
+            c["name"] for c in checks
+        }
         wrong = {check["name"] for check in checks if check["status"] == "error"}
         assert done.returncode == bool(wrong)
         assert "engine" not in wrong
     else:
         assert "no Fiji (DLSIM_FIJI) is not a folder" in done.stdout
-        assert done.stdout.index("WARNING") < done.stdout.index("The main job can")  # facts first, advice last
+        assert done.stdout.index("WARNING") < done.stdout.index(
+            "The main job can"
+        )  # facts first, advice last

@@ -8,7 +8,9 @@ from dlsim_ij.errors import FijiError
 from dlsim_ij.fiji import format_key_values, parse_key_values
 
 KEYS = st.text("abcdefgh_", min_size=1, max_size=8)
-VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="]"), max_size=20)
+VALUES = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="]"), max_size=20
+)
 
 
 @pytest.mark.parametrize(

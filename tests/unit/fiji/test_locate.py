@@ -80,7 +80,8 @@ def test_the_java_that_a_fiji_needs_is_read_from_its_classes(fiji_folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "not a readable jar"), (None, "is not there"), ({"x": b""}, "not ImageJ's")]
+    ("content", "message"),
+    [(b"", "not a readable jar"), (None, "is not there"), ({"x": b""}, "not ImageJ's")],
 )
 def test_a_jar_that_is_none_is_refused(tmp_path, content, message):
     jar = tmp_path / "broken.jar"
