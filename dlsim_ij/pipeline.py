@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,8 @@ import dlsim_ij
 from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition, split_stack
 from dlsim_ij.datasets.inputs import normalised_frames
+from dlsim_ij.datasets.normalise import Scaling
+from dlsim_ij.errors import ImageError, LayoutError
 from dlsim_ij.files import make_folder, refuse_existing
 from dlsim_ij.images import Enlargement, read_image, require_finite, require_grey, undo_enlargement
 from dlsim_ij.images.write import write_image
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from dlsim_ij.images import ImageInput
     from dlsim_ij.inference import Model
 
-logger = logging.getLogger(__name__)
-
 Resize = Callable[[np.ndarray, float], np.ndarray]
 
 
@@ -44,8 +44,8 @@ class Reconstruction(Result):
     Attributes
     ----------
     sr, widefield, wiener : DataArray
-        Super-resolved image, mean of the raw frames on the same grid, and the conventional SIM image (None
-        when the model needs no pattern). Axes of the input's time and channels come first.
+        Super-resolved image, mean of the raw frames on the same grid, and the conventional SIM image (the
+        last two None without ``compare``). Axes of the input's time and channels come first.
     uncertainty, residual : None
         Not measured yet by any shipped model.
     acquisition : Acquisition
@@ -62,7 +62,7 @@ class Reconstruction(Result):
     """
 
     sr: xr.DataArray = field(repr=False, compare=False)
-    widefield: xr.DataArray = field(repr=False, compare=False)
+    widefield: xr.DataArray | None = field(repr=False, compare=False)
     wiener: xr.DataArray | None = field(repr=False, compare=False)
     uncertainty: None = None
     residual: None = None
@@ -85,6 +85,8 @@ def reconstruct(
     resize: Resize | None = None,
     tile_px: int | None = None,
     threads: int | None = None,
+    force: bool = False,
+    compare: bool = True,
 ) -> Reconstruction:
     """Reconstruct a raw SIM stack, or a series of them.
 
@@ -107,6 +109,10 @@ def reconstruct(
         Side of a tile of the network, when a field is too large for memory.
     threads : int, optional
         Processor threads of the network.
+    force : bool
+        Go on when no regular illumination was found, as in a stack in the wrong order.
+    compare : bool
+        Make the widefield and the Wiener image and the metrics too.
 
     Returns
     -------
@@ -115,10 +121,10 @@ def reconstruct(
     Raises
     ------
     ImageError, LayoutError, ModelError
-        The stack cannot be used, or does not fit the model.
+        The stack cannot be used, does not look like a SIM acquisition, or does not fit the model.
     """
     from dlsim_ij.images import bicubic_enlarge
-    from dlsim_ij.inference import load_model
+    from dlsim_ij.inference import load_model, predict
 
     loaded = load_model(model) if isinstance(model, str) else model
     array = _as_array(raw)
@@ -143,34 +149,42 @@ def reconstruct(
         found = detect_acquisition(
             native, native_pixel, optics=optics, n_angles=stacks.n_angles, n_phases=stacks.n_phases
         )
+        if not found.fit and not force:
+            message, hint = found.warnings[0]
+            raise LayoutError(message, f"{hint} (--force goes on nevertheless)")
         acquisition = acquisition or found
         warnings += [notice for notice in found.warnings if notice not in warnings]
-        sr, wiener, spent = _one(native, found, loaded, tile_px=tile_px, threads=threads)
-        seconds += spent
-        even = widefield(native)
-        if undone is None:
-            even = (resize or bicubic_enlarge)(even, 2)
-        else:
-            sr, wiener = undone.to_input_grid(sr), undone.to_input_grid(wiener)
-            even = widefield(stack)
-        for role, image in (("sr", sr), ("widefield", even), ("wiener", wiener)):
-            images[role].append(np.asarray(image, dtype=np.float32))
+        start = time.perf_counter()
+        prediction = predict(
+            loaded, native, patterns=found.patterns, optics=optics, tile_px=tile_px, threads=threads
+        )  # fmt: skip
+        seconds += time.perf_counter() - start
+        made: dict[str, np.ndarray] = {"sr": prediction.image}
+        if compare:
+            made["wiener"] = _wiener(native, found, prediction.scaling)
+            even = widefield(native)
+            made["widefield"] = widefield(stack) if undone else (resize or bicubic_enlarge)(even, 2)
+        for role, image in made.items():
+            placed = undone.to_input_grid(image) if undone and role != "widefield" else image
+            images[role].append(np.asarray(placed, dtype=np.float32))
     assert acquisition is not None  # split_stack gives at least one stack
 
     output_pixel = None if pixel is None else native_pixel / 2
-    joined = {role: stacks.join(planes, pixel_size_um=output_pixel) for role, planes in images.items()}
-    sigma_px = 0.21 * emission_nm / 1000 / na / (native_pixel / 2)
-    metrics = {
-        "correlation_widefield": correlation_with_widefield(
-            images["widefield"][0], images["sr"][0], sigma_px=sigma_px
-        ),
-        "correlation_wiener": float(np.corrcoef(images["wiener"][0].ravel(), images["sr"][0].ravel())[0, 1]),
-        "seconds": seconds,
+    joined = {
+        role: stacks.join(planes, pixel_size_um=output_pixel) for role, planes in images.items() if planes
     }
+    metrics: dict[str, Any] = {"seconds": seconds}
+    if compare:
+        sigma_px = 0.21 * emission_nm / 1000 / na / (native_pixel / 2)
+        metrics["correlation_widefield"] = correlation_with_widefield(
+            images["widefield"][0], images["sr"][0], sigma_px=sigma_px
+        )
+        both = images["wiener"][0].ravel(), images["sr"][0].ravel()
+        metrics["correlation_wiener"] = float(np.corrcoef(*both)[0, 1])
     return Reconstruction(
         sr=joined["sr"],
-        widefield=joined["widefield"],
-        wiener=joined["wiener"],
+        widefield=joined.get("widefield"),
+        wiener=joined.get("wiener"),
         acquisition=acquisition,
         enlargement=enlargement,
         warnings=tuple(warnings),
@@ -194,6 +208,7 @@ def run_input(
     engine: Mapping[str, Any] | None = None,
     tile_px: int | None = None,
     threads: int | None = None,
+    force: bool = False,
     ome: bool = False,
     overwrite: bool = False,
     command: str = "",
@@ -236,7 +251,7 @@ def run_input(
     raw = read_image(item.path)
     done = reconstruct(
         raw, model=model, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm, layout=layout,
-        resize=resize, tile_px=tile_px, threads=threads,
+        resize=resize, tile_px=tile_px, threads=threads, force=force,
     )  # fmt: skip
     metrics = dict(done.metrics)
     if truth is not None:
@@ -306,8 +321,8 @@ def _native_pixel(
     if pixel is None:
         warnings.append(
             (
-                f"The pixel size is not known; {PAPER_PIXEL_SIZE_UM * 1000:g} nm was assumed for a camera pixel "
-                "in the sample, and the result carries no scale.",
+                f"The pixel size is not known; {PAPER_PIXEL_SIZE_UM * 1000:g} nm was assumed for a camera "
+                "pixel in the sample, and the result carries no scale.",
                 "Give the pixel size of the frames in micrometres, for example --pixel-size 0.06.",
             )
         )
@@ -318,8 +333,8 @@ def _native_pixel(
 def _enlarged_notice(enlargement: Enlargement) -> tuple[str, str]:
     height, width = enlargement.frames.shape[1:]
     return (
-        f"The frames had been enlarged {enlargement.scale} times with ImageJ's bicubic before; the result was "
-        f"made from the {height} x {width} native pixels, recovered to within "
+        f"The frames had been enlarged {enlargement.scale} times with ImageJ's bicubic before; the result "
+        f"was made from the {height} x {width} native pixels, recovered to within "
         f"{enlargement.misfit_rms:.2g} counts, and lies on the grid of the frames as given.",
         "Give frames as the camera wrote them, if you have them; the pixel size stated is that of the "
         "enlarged frames.",
@@ -327,8 +342,6 @@ def _enlarged_notice(enlargement: Enlargement) -> tuple[str, str]:
 
 
 def _same_enlargement(stack: np.ndarray, expected: Enlargement) -> Enlargement:
-    from dlsim_ij.errors import ImageError
-
     undone = undo_enlargement(stack, expected.scale)
     if not undone.was_enlarged or undone.offset_px != expected.offset_px:
         raise ImageError(
@@ -338,30 +351,13 @@ def _same_enlargement(stack: np.ndarray, expected: Enlargement) -> Enlargement:
     return undone
 
 
-def _one(
-    native: np.ndarray, acquisition: Acquisition, model: Model, *, tile_px: int | None, threads: int | None
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return network image, Wiener image (both in counts above the background) and seconds."""
-    import time
-
-    from dlsim_ij.inference import predict
-
-    start = time.perf_counter()
-    prediction = predict(
-        model, native, patterns=acquisition.patterns, optics=acquisition.optics, tile_px=tile_px,
-        threads=threads,
-    )  # fmt: skip
-    seconds = time.perf_counter() - start
-    signal = normalised_frames(native, prediction.scaling)
-    wiener = wiener_sim(signal, acquisition.patterns, acquisition.optics) * np.float32(
-        prediction.scaling.scale
-    )
-    return prediction.image, wiener, seconds
+def _wiener(native: np.ndarray, acquisition: Acquisition, scaling: Scaling) -> np.ndarray:
+    """Return the conventional image, in counts above the background like the network's."""
+    signal = normalised_frames(native, scaling)
+    return wiener_sim(signal, acquisition.patterns, acquisition.optics) * np.float32(scaling.scale)
 
 
 def _truth_scores(truth: Path, sr: xr.DataArray) -> dict[str, Any]:
-    from dlsim_ij.errors import ImageError
-
     true = read_image(truth)
     if true.ndim != 2 or sr.ndim != 2:
         raise ImageError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -32,7 +33,7 @@ _FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period i
 
 
 def fit_patterns(
-    frames: FloatArray,
+    frames: NDArray[Any],
     n_angles: int,
     n_phases: int,
     optics: Optics,
@@ -81,7 +82,7 @@ def fit_patterns(
 
 
 def _fit_one(
-    bands: list[NDArray], steps: tuple[float, ...], cutoff_px: float, known: Pattern | None
+    bands: list[NDArray[Any]], steps: tuple[float, ...], cutoff_px: float, known: Pattern | None
 ) -> Pattern:
     products, levels = _products(bands, cutoff_px)
     orders = len(products)
@@ -109,7 +110,7 @@ def _fit_one(
     )
 
 
-def _products(bands: list[NDArray], cutoff_px: float) -> tuple[list[ComplexArray], list[float]]:
+def _products(bands: list[NDArray[Any]], cutoff_px: float) -> tuple[list[ComplexArray], list[float]]:
     """Return band m times conjugate band 0, and the usual height of their spectra off the peak."""
     height, width = bands[0].shape
     window = np.outer(_taper(height), _taper(width))
@@ -182,7 +183,7 @@ def _fourier_sum(product: ComplexArray, frequency: tuple[float, float], order: i
 
 
 def _modulation(
-    bands: list[NDArray], order: int, frequency: tuple[float, float], phase: float, cutoff_px: float
+    bands: list[NDArray[Any]], order: int, frequency: tuple[float, float], phase: float, cutoff_px: float
 ) -> float:
     """Return c_m: band m, moved back, against band 0 where both pass, each weighted with the other's OTF."""
     height, width = bands[0].shape
@@ -214,7 +215,7 @@ def _moved_origin(pattern: Pattern, origin: tuple[int, int]) -> Pattern:
     return dataclasses.replace(pattern, phases_rad=phases)
 
 
-def _central(frames: FloatArray, side: int) -> tuple[FloatArray, tuple[int, int]]:
+def _central(frames: NDArray[Any], side: int) -> tuple[NDArray[Any], tuple[int, int]]:
     top, left = (max(0, (n - side) // 2) for n in frames.shape[1:])
     return frames[:, top : top + side, left : left + side], (top, left)
 

@@ -13,9 +13,12 @@ from dlsim_ij.cli import options
 @click.command(epilog='Example: dlsim macro measure.ijm "path=[/data/my cell.tif] sigma=2"')
 @click.argument("file", type=options.ExistingPath)
 @click.argument("argument", required=False, default="")
+@click.option("--lenient", is_flag=True, help="Go on when a command only logs a Java error.")
 @options.engine
 @options.common
-def command(file: Path, argument: str, engine: str, fiji_path: str | None, as_json: bool) -> None:
+def command(
+    file: Path, argument: str, lenient: bool, engine: str, fiji_path: str | None, as_json: bool
+) -> None:
     """Run an ImageJ macro headless, with its errors and line numbers.
 
     FILE is the macro; what follows is returned by its getArgument(). Printed are what the macro returned,
@@ -27,7 +30,7 @@ def command(file: Path, argument: str, engine: str, fiji_path: str | None, as_js
     code = _read(file)
     with Fiji(engine=engine, path=fiji_path) as fiji:
         try:
-            result = fiji.run_macro(code, argument)
+            result = fiji.run_macro(code, argument, strict=not lenient)
         except MacroError as error:
             where = f"{file} line {error.line}" if error.line is not None else str(file)
             raise MacroError(f"{where}: {error.message}", error.line, error.hint) from error

@@ -34,9 +34,9 @@ def _set_quiet(context: click.Context, _: click.Parameter, quiet: bool) -> bool:
 
 def common(command: Command) -> Command:
     """Add ``--json``, ``-v`` and ``-q``, which every verb has."""
-    command = click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, nothing else there.")(
-        command
-    )
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="JSON Lines on stdout, nothing else there."
+    )(command)
     command = click.option(
         "-v", "--verbose", count=True, expose_value=False, callback=_set_verbosity,
         help="More messages; -v -v shows tracebacks.",
@@ -82,6 +82,26 @@ def engine(command: Command) -> Command:
     return click.option(
         "--engine", type=click.Choice(["auto", "fiji", "imagej", "none"]), default="auto", show_default=True,
         help="Who does ImageJ's part.",
+    )(command)  # fmt: skip
+
+
+def acquisition(command: Command) -> Command:
+    """Add what the user knows of the microscope: pixel size, optics, layout; and ``--force``."""
+    command = click.option(
+        "--force", is_flag=True, help="Go on when the frames do not look like a SIM acquisition."
+    )(command)
+    command = click.option(
+        "--layout", default="3x5", show_default=True, metavar="AxP", help="Angles x phases."
+    )(command)
+    command = click.option(
+        "--emission-nm", type=float, default=525.0, show_default=True, help="Emission wavelength."
+    )(command)
+    command = click.option("--na", type=float, default=1.49, show_default=True, help="Numerical aperture.")(
+        command
+    )
+    return click.option(
+        "--pixel-size", "pixel_size_um", type=click.FloatRange(0, 10, min_open=True), metavar="UM",
+        help="Pixel of the frames in micrometres, if the files do not tell.",
     )(command)  # fmt: skip
 
 

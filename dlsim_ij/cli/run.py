@@ -18,13 +18,7 @@ from dlsim_ij.errors import DlsimError
 @click.argument("inputs", nargs=-1, required=True, type=options.ExistingPath, metavar="INPUT...")
 @click.option("-o", "--output", required=True, type=options.OutputPath, metavar="DIR", help="Results folder.")
 @click.option("--model", default="sim15", show_default=True, metavar="NAME", help="Model name or folder.")
-@click.option(
-    "--pixel-size", "pixel_size_um", type=click.FloatRange(0, 10, min_open=True), metavar="UM",
-    help="Pixel of the frames in micrometres, if the files do not tell.",
-)  # fmt: skip
-@click.option("--na", type=float, default=1.49, show_default=True, help="Numerical aperture.")
-@click.option("--emission-nm", type=float, default=525.0, show_default=True, help="Emission wavelength.")
-@click.option("--layout", default="3x5", show_default=True, metavar="AxP", help="Angles x phases.")
+@options.acquisition
 @click.option("--truth", type=options.ExistingPath, metavar="T", help="Score the result against this image.")
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")

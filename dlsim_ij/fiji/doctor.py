@@ -156,13 +156,11 @@ def _way_in(installation: locate.Installation, environ: Mapping[str, str]) -> Ch
     try:
         detail = f"PyImageJ {importlib.metadata.version('pyimagej')}"
     except importlib.metadata.PackageNotFoundError:
-        return Check(
-            name="pyimagej", status=OK, detail="not installed; Fiji is used directly, nothing is missing"
-        )
+        return Check(name="pyimagej", status=OK, detail="not installed; Fiji is used directly")
     if locate.imglyb_jars(installation, environ) is None:
         return Check(
-            name="pyimagej", status=OK, detail=f"{detail}, not used: no imglib2-imglyb and imglib2-unsafe jars",
-            hint="for fiji.gateway.py: put both jars into that Fiji's jars/, or set DLSIM_IMGLYB to their folder",
+            name="pyimagej", status=OK, detail=f"{detail}, not used: its imglyb jars are missing",
+            hint="for fiji.gateway.py: imglib2-imglyb and -unsafe into jars/, or DLSIM_IMGLYB",
         )  # fmt: skip
     return Check(name="pyimagej", status=OK, detail=f"{detail}, used")
 
@@ -208,7 +206,7 @@ def _display(
     java = locate.find_java(11, environ, fiji)
     if java is not None and not java.can_draw and (installation is None or installation.kind == "imagej"):
         return Check(
-            name="display", status=WARNING, detail=f"the Java at {java.home} has no windows (a headless package)",
+            name="display", status=WARNING, detail=f"the Java at {java.home} is a headless package",
             hint="ImageJ's commands need it: apt install default-jre",
         )  # fmt: skip
     if display.has_display():

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import xarray as xr
 from numpy.typing import NDArray
@@ -15,6 +15,12 @@ from dlsim_ij.config import did_you_mean
 from dlsim_ij.errors import FijiError
 from dlsim_ij.fiji.arrays import Array, as_data_array
 from dlsim_ij.fiji.key_values import format_key_values
+
+if TYPE_CHECKING:
+    from dlsim_ij.fiji.engines import Engine
+    from dlsim_ij.fiji.extension import Verb
+    from dlsim_ij.fiji.macros import MacroResult
+    from dlsim_ij.fiji.measure import Measurement
 
 ENGINES = ("auto", "fiji", "imagej", "none")
 MODES = ("headless", "interactive")
@@ -59,7 +65,7 @@ class Fiji:
             if value not in known:
                 raise FijiError(f"no {what} is called '{value}'", did_you_mean(value, known))
         self._wish = engine, path, mode, gateway
-        self._engine: Any = None
+        self._engine: Engine | None = None
 
     def __enter__(self) -> Fiji:
         return self
@@ -82,28 +88,29 @@ class Fiji:
         FijiError
             What was asked for is not there, does not start, or contradicts what already runs.
         """
-        if self._engine is None:
-            self._engine = _engine(*self._wish)
+        _ = self._started
         return self
 
     @property
-    def _started(self) -> Any:
-        return self.start()._engine
+    def _started(self) -> Engine:
+        if self._engine is None:
+            self._engine = _engine(*self._wish)
+        return self._engine
 
     @property
     def name(self) -> str:
         """Who does ImageJ's part: "fiji", "imagej" or "none"."""
-        return str(self._started.name)
+        return self._started.name
 
     @property
     def version(self) -> str:
         """Version of ImageJ; of dlsim_ij where there is none."""
-        return str(self._started.version)
+        return self._started.version
 
     @property
     def capabilities(self) -> frozenset[str]:
         """What works: resize, measure, open, save, macros, commands, windows, plugins, gateway."""
-        return frozenset(self._started.capabilities)
+        return self._started.capabilities
 
     @property
     def gateway(self) -> Any:
@@ -160,7 +167,7 @@ class Fiji:
         """
         if isinstance(array, xr.DataArray):
             as_data_array(array)  # refuses what is no image
-            return self._started.resize(array, scale)  # type: ignore[no-any-return]
+            return self._started.resize(array, scale)
         image = xr.DataArray(array)
         if image.ndim < 2 or image.size == 0:
             as_data_array(array)
@@ -175,8 +182,9 @@ class Fiji:
         *,
         image: Array | None = None,
         images: Sequence[Array] = (),
-        verbs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        verbs: Mapping[str, Verb] | None = None,
+        strict: bool = True,
+    ) -> MacroResult:
         """Run an ImageJ macro.
 
         Parameters
@@ -191,6 +199,9 @@ class Fiji:
             Opened before `image`; several inputs.
         verbs : mapping, optional
             More functions for ``Ext.dlsim``: name to ``function(image, options) -> DataArray or str``.
+        strict : bool
+            A Java error inside a command, which ImageJ only writes down, is an error. False: it stays in
+            the log, and the macro's result is returned.
 
         Returns
         -------
@@ -205,11 +216,11 @@ class Fiji:
             There is no ImageJ.
         """
         given = [*images, *([image] if image is not None else [])]
-        return self._started.run_macro(code, args, given, verbs or {})
+        return self._started.run_macro(code, args, given, verbs or {}, strict)
 
     def run_command(
         self, command: str, options: str | Mapping[str, object] = "", image: Array | None = None
-    ) -> Any:
+    ) -> MacroResult:
         """Run one menu command, such as ``run_command("Gaussian Blur...", "sigma=2", image)``.
 
         Parameters
@@ -231,13 +242,13 @@ class Fiji:
 
     def open(self, path: str | os.PathLike[str]) -> xr.DataArray:
         """Read an image file with ImageJ's readers (with ours if the engine is none)."""
-        return self._started.open(Path(path))  # type: ignore[no-any-return]
+        return self._started.open(Path(path))
 
     def save(self, array: Array, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write an image file with ImageJ's writers (with ours if the engine is none)."""
-        return self._started.save(as_data_array(array), Path(path), overwrite)  # type: ignore[no-any-return]
+        return self._started.save(as_data_array(array), Path(path), overwrite)
 
-    def measure(self, array: Array) -> Any:
+    def measure(self, array: Array) -> list[Measurement]:
         """Return ImageJ's statistics of each plane, a list of `Measurement`."""
         return self._started.measure(as_data_array(array))
 
@@ -247,7 +258,7 @@ class Fiji:
 
     def from_imageplus(self, image: Any) -> xr.DataArray:
         """Copy an ``ij.ImagePlus`` into a new array; see `dlsim_ij.fiji.arrays`."""
-        return self._started.from_imageplus(image)  # type: ignore[no-any-return]
+        return self._started.from_imageplus(image)
 
     def plugins(self) -> list[str]:
         """Return the names of all menu commands, those of plugins among them, sorted."""
@@ -264,10 +275,10 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-_engine_of_session: Any = None
+_engine_of_session: Engine | None = None
 
 
-def _engine(engine: str, path: str | os.PathLike[str] | None, mode: str, gateway: Any) -> Any:
+def _engine(engine: str, path: str | os.PathLike[str] | None, mode: str, gateway: Any) -> Engine:
     """Return the engine; those with Java share one object, since Java holds their state."""
     global _engine_of_session
     from dlsim_ij.fiji.engines import ImageJEngine, NoEngine

@@ -18,18 +18,18 @@ import xarray as xr
 from dlsim_ij.errors import FijiError, ImageError
 from dlsim_ij.fiji.arrays import (
     Array,
-    as_data_array,
     from_imageplus,
     from_processor,
     to_imageplus,
     to_processor,
 )
 from dlsim_ij.fiji.extension import Verb, resize_verb
-from dlsim_ij.fiji.launch import INSTALL_JAVA, Session
+from dlsim_ij.fiji.launch import INSTALL_JAVA
 from dlsim_ij.fiji.locate import INSTALL_IMAGEJ
 from dlsim_ij.fiji.macro_errors import NEEDS_DISPLAY, command_names
 from dlsim_ij.fiji.macros import MacroResult, MacroRunner
 from dlsim_ij.fiji.measure import Measurement, measure_with_imagej, measure_with_numpy
+from dlsim_ij.fiji.session import Session
 from dlsim_ij.files import atomic_path, refuse_existing
 from dlsim_ij.images.axes import planes
 
@@ -63,7 +63,7 @@ class Engine(Protocol):
         """Copy an ``ij.ImagePlus`` into an array."""
 
     def run_macro(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb]
+        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
     ) -> MacroResult:
         """Run a macro."""
 
@@ -149,10 +149,11 @@ class ImageJEngine:
         return from_imageplus(image)
 
     def run_macro(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb]
+        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
     ) -> MacroResult:
         """Run a macro, with our verbs behind ``Ext.dlsim``."""
-        return self._runner.run(code, argument, images, {"resize": resize_verb(self.resize), **verbs})
+        verbs = {"resize": resize_verb(self.resize), **verbs}
+        return self._runner.run(code, argument, images, verbs, strict)
 
     def commands(self) -> list[str]:
         """Return the names of the menu commands."""
@@ -209,7 +210,7 @@ class NoEngine:
         raise self._needs_java("an ImagePlus")
 
     def run_macro(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb]
+        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
     ) -> MacroResult:
         """Refuse."""
         raise self._needs_java("a macro")

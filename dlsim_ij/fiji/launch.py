@@ -1,25 +1,20 @@
 """The one start of Java in this process, and its end.
 
-A process can start one Java virtual machine, once. So there is one `Session`, made by `start` or `adopt` on
-first need and closed when Python exits. Each option and each step of the exit answers a failure that was
-seen; docs/fiji.md lists them.
+A process can start one Java virtual machine, once. So there is one `Session`, made by `get` on first need
+and closed when Python exits. Each option and each step of the exit answers a failure that was seen;
+docs/fiji.md lists them.
 """
 
 from __future__ import annotations
 
 import atexit
-import faulthandler
 import logging
 import os
-import re
-import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import threading
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,55 +22,13 @@ from dlsim_ij.errors import FijiError
 from dlsim_ij.fiji import locate
 from dlsim_ij.fiji.display import VirtualDisplay, can_make_display, has_display
 from dlsim_ij.fiji.java_log import JavaLog
+from dlsim_ij.fiji.java_options import java_options, user_options
+from dlsim_ij.fiji.session import Session
+from dlsim_ij.fiji.shutdown import CLOSED, close_session
 
 logger = logging.getLogger(__name__)
 
 INSTALL_JAVA = "apt install default-jre, or pip install 'dlsim-ij[java]', or set JAVA_HOME"
-
-
-@dataclass(kw_only=True)
-class Session:
-    """The running Java of this process."""
-
-    kind: str  # "fiji" or "imagej"
-    way: str  # "pyimagej", "scijava", "jar"
-    source: str  # folder, jar or endpoint
-    java: str
-    headless: bool  # no windows at all; otherwise a display, ours or the user's
-    interactive: bool  # windows are for a person to see
-    owned: bool  # we started Java, so we close it
-    log: JavaLog
-    gateway: Any = None
-    display: VirtualDisplay | None = None
-    preferences: Path | None = None
-    pid: int = field(default_factory=os.getpid)
-    faulthandler: bool = field(default_factory=faulthandler.is_enabled)
-    over: str | None = None  # why Java cannot be used any more
-
-    def require_usable(self) -> None:
-        """Refuse before a call that would hang or crash.
-
-        Raises
-        ------
-        FijiError
-            This is a forked child, Java is closed, or faulthandler took Java's signal handlers.
-        """
-        if os.getpid() != self.pid:
-            # the child has Java's memory but none of its threads: it hangs at the first garbage collection
-            raise FijiError(
-                "this process was forked from one that runs Java, and cannot use it",
-                "start workers with the method 'spawn', or use Fiji in the parent only",
-            )
-        if self.over is not None:
-            raise FijiError(self.over, "start a new Python process")
-        if faulthandler.is_enabled() != self.faulthandler:
-            was = "enabled" if faulthandler.is_enabled() else "disabled"
-            undo = "disable" if faulthandler.is_enabled() else "enable"
-            raise FijiError(
-                f"faulthandler was {was} after Java started; the next Java error would crash Python",
-                f"call faulthandler.{undo}(), or do it before Fiji starts (pytest: -p no:faulthandler)",
-            )
-
 
 _FOREIGN = "a Java that already ran"
 
@@ -155,20 +108,20 @@ def _start(engine: str, path: str | os.PathLike[str] | None, mode: str) -> Sessi
         )
     if locate.is_endpoint(path):
         return _start_endpoint(str(path), mode)
-    installation = locate.find(path, engine)
-    if installation is None:
-        return None
-    fiji = installation.path if installation.kind == "fiji" else None
-    java = locate.find_java(installation.needs_java, fiji=fiji)
-    if java is None or java.library is None:
-        if engine == "auto" and path is None and installation.origin != "DLSIM_FIJI":
-            return None
+    for installation in locate.installations(path, engine):
+        fiji = installation.path if installation.kind == "fiji" else None
+        java = locate.find_java(installation.needs_java, fiji=fiji)
+        if java is not None:
+            return _start_local(installation, java, mode)
         old = [
             f"{java.version} at {java.home}" for java in locate.javas(fiji=fiji) if java.library is not None
         ]
-        seen = f"; found only {', '.join(old)}" if old else ""
-        raise FijiError(f"no Java {max(installation.needs_java, 11)} or newer was found{seen}", INSTALL_JAVA)
-    return _start_local(installation, java, mode)
+        needs = f"no Java {max(installation.needs_java, 11)} or newer was found for {installation.path}"
+        message = needs + (f"; there is only {', '.join(old)}" if old else "")
+        if installation.asked or engine != "auto":
+            raise FijiError(message, INSTALL_JAVA)
+        logger.warning("%s", message)
+    return None
 
 
 def _start_local(installation: locate.Installation, java: locate.Java, mode: str) -> Session:
@@ -203,9 +156,9 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
             _open_gateway(session, with_pyimagej=imglyb is not None)
         elif not headless:
             _open_imagej(interactive)
-    except Exception as error:  # whatever Java says becomes one line; nothing goes on
+    except BaseException as error:  # Ctrl-C too; what Java says becomes one line, and nothing goes on
         _undo_start(display, preferences)
-        if isinstance(error, FijiError):
+        if isinstance(error, FijiError) or not isinstance(error, Exception):
             raise
         raise FijiError(
             f"Java {java.version} from {java.home} did not start ImageJ: {_one_line(error)}",
@@ -213,53 +166,11 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
         ) from error
     finally:
         _put_back(handlers)
-        if screen is not None:
-            # Java has its connection; matplotlib and child processes must not use our screen
-            os.environ.pop("DISPLAY") if shown is None else os.environ.update(DISPLAY=shown)
+        if screen is not None:  # Java has its connection; matplotlib and child processes must not use it
+            del os.environ["DISPLAY"]
+            if shown is not None:
+                os.environ["DISPLAY"] = shown
     return session
-
-
-def java_options(
-    java_major: int, headless: bool, preferences: Path, installation: locate.Installation | None
-) -> list[str]:
-    """Return the options of the virtual machine; docs/fiji.md says what each one prevents."""
-    options = [
-        "-Xrs",
-        "-XX:+IgnoreUnrecognizedVMOptions",
-        "-XX:+UnlockExperimentalVMOptions",
-        "-XX:+DisablePrimordialThreadGuardPages",
-        "--add-opens=java.base/java.lang=ALL-UNNAMED",
-        "-Dscijava.context.strict=false",
-        f"-Djava.util.prefs.userRoot={preferences}",
-        f"-Djava.awt.headless={'true' if headless else 'false'}",
-    ]
-    if java_major >= 17:
-        options.append("--enable-native-access=ALL-UNNAMED")
-    if installation is not None and installation.kind == "fiji":
-        options.append(f"-Dplugins.dir={installation.path / 'plugins'}")
-        options.append(f"-Dimagej.dir={installation.path}")
-        if (0,) < installation.patcher < (2,):
-            # its edits of ImageJ's dialogs do not pass the verifier of Java 17
-            options += ["-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"]
-    return options
-
-
-def user_options() -> list[str]:
-    """Return the user's own options, from DLSIM_JAVA_HEAP and DLSIM_JAVA_OPTIONS.
-
-    Raises
-    ------
-    FijiError
-        The heap is no size, or less than ImageJ needs; Java itself would end the process.
-    """
-    options = shlex.split(os.environ.get("DLSIM_JAVA_OPTIONS", ""))
-    heap = os.environ.get("DLSIM_JAVA_HEAP")
-    if heap:
-        match = re.fullmatch(r"([1-9]\d*)([mMgG])", heap)
-        if match is None or int(match[1]) * (1024 if match[2] in "gG" else 1) < 64:
-            raise FijiError(f"DLSIM_JAVA_HEAP is '{heap}', which is no size from 64m on", "for example 3g")
-        options.append(f"-Xmx{heap}")
-    return options
 
 
 def _choose_display(
@@ -359,9 +270,9 @@ def _start_endpoint(endpoint: str, mode: str) -> Session:
         from dlsim_ij.fiji.self_test import self_test
 
         self_test(endpoint)
-    except Exception as error:
+    except BaseException as error:
         _undo_start(None, preferences)
-        if isinstance(error, FijiError):
+        if isinstance(error, FijiError) or not isinstance(error, Exception):
             raise
         raise FijiError(
             f"{endpoint} did not start: {_one_line(error)}",
@@ -410,16 +321,16 @@ def adopt(engine: str, mode: str, gateway: Any = None) -> Session:
     return Session(
         kind=kind, way=_way(gateway), source=_FOREIGN,
         java=str(JClass("java.lang.System").getProperty("java.version")), headless=headless,
-        interactive=mode == "interactive", owned=False, log=JavaLog(), gateway=gateway,
+        interactive=mode == "interactive" or not headless, owned=False, log=JavaLog(), gateway=gateway,
     )  # fmt: skip
 
 
 def _has_class(name: str) -> bool:
-    from jpype import JClass
+    from jpype import JClass, JException
 
     try:
         JClass(name)
-    except TypeError:
+    except (TypeError, JException):
         return False
     return True
 
@@ -449,9 +360,22 @@ def _put_back(handlers: dict[int, Any]) -> None:
 
 
 def _undo_start(display: VirtualDisplay | None, preferences: Path) -> None:
-    if display is not None and not java_runs():
+    if display is not None and not _java_holds_display():
         display.stop()
     shutil.rmtree(preferences, ignore_errors=True)
+
+
+def _java_holds_display() -> bool:
+    """Whether Java is a client of the display, which then ends with this process and not before."""
+    if not java_runs():
+        return False
+    from jpype import JClass, JException
+
+    try:
+        JClass("java.awt.Toolkit").getDefaultToolkit()
+    except JException:
+        return False
+    return True
 
 
 def _one_line(error: BaseException) -> str:
@@ -468,73 +392,6 @@ def _after_fork() -> None:
 
 
 def close() -> None:
-    """Close Java; runs by itself at exit. ImageJ's thread pool first: its threads never end by themselves."""
-    running = _session
-    if running is None or running.pid != os.getpid() or running.over == _CLOSED:
-        return
-    import jpype
-    import jpype.config
-
-    healthy = running.over is None and faulthandler.is_enabled() == running.faulthandler
-    running.over = running.over or _CLOSED
-    if healthy:
-        running.log.fetch()
-        _stop_threads(dispose_windows=running.owned)
-    if healthy and running.owned and _only_daemons_left(seconds=3):
-        jpype.shutdownJVM()
-        if running.display is not None:
-            running.display.stop()
-    elif running.owned or not healthy:
-        # Java would wait for a thread that never ends. Its display must outlive it, or X ends the process
-        # with an exit code of its own; the display ends by itself when this process is gone.
-        jpype.config.destroy_jvm = False
-    if running.preferences is not None:
-        shutil.rmtree(running.preferences, ignore_errors=True)
-
-
-_CLOSED = "Java was closed in this process and cannot start again"
-
-
-def _stop_threads(dispose_windows: bool) -> None:
-    from jpype import JClass, JException
-
-    try:
-        pool = JClass("ij.util.ThreadUtil").threadPoolExecutor
-        pool.shutdown()
-    except (TypeError, AttributeError):
-        logger.debug("this ImageJ has no thread pool")
-    if not dispose_windows or bool(JClass("java.awt.GraphicsEnvironment").isHeadless()):
-        return
-    try:
-        for window in JClass("java.awt.Window").getWindows():
-            window.dispose()
-    except JException as error:
-        logger.debug("a window would not close: %s", error)
-
-
-def _threads() -> list[Any]:
-    """Return the live Java threads for which the end of Java would wait."""
-    from jpype import JClass
-
-    thread = JClass("java.lang.Thread")
-    current = thread.currentThread()
-    return [
-        t
-        for t in thread.getAllStackTraces().keySet()
-        if t.isAlive() and not t.isDaemon() and not t.equals(current)
-        and str(t.getName()) not in ("DestroyJavaVM", "main")
-    ]  # fmt: skip
-
-
-def _only_daemons_left(seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while threads := _threads():
-        for thread in threads:
-            if str(thread.getName()).startswith(("AWT-EventQueue", "AWT-Shutdown")):
-                thread.interrupt()  # both, and they end at once; left alone, a second after the last window
-        if time.monotonic() > deadline:
-            names = ", ".join(sorted(str(t.getName()) for t in threads))
-            logger.info("Java threads still run at exit: %s", names)
-            return False
-        time.sleep(0.005)
-    return True
+    """Close Java; runs by itself at exit."""
+    if _session is not None and _session.pid == os.getpid() and _session.over != CLOSED:
+        close_session(_session)

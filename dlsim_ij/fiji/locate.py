@@ -11,7 +11,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlsim_ij.errors import FijiError
@@ -48,6 +48,7 @@ class Installation:
     kind: str
     path: Path
     origin: str
+    asked: bool
     jars: tuple[Path, ...]
     version: str | None  # of ImageJ2 for a Fiji; None for a plain ij.jar until it runs
     needs_java: int  # oldest Java that can load its classes
@@ -128,27 +129,37 @@ def kind_of(path: str | os.PathLike[str]) -> str:
     return "imagej" if Path(path).suffix == ".jar" else "fiji"
 
 
-def find(
+def installations(
     path: str | os.PathLike[str] | None = None, engine: str = "auto", environ: Mapping[str, str] | None = None
-) -> Installation | None:
-    """Return the first usable ImageJ; None if there is none at all.
+) -> Iterator[Installation]:
+    """Yield the usable ImageJs, best first.
 
     Raises
     ------
     FijiError
         A place named by the user is not usable, or `engine` is wanted and not found.
     """
+    found = False
     for candidate in candidates(path, engine, environ):
         try:
-            return examine(candidate)
+            installation = examine(candidate)
         except FijiError:
             if candidate.asked:
                 raise
-    if engine == "fiji":
+        else:
+            found = True
+            yield installation
+    if engine == "fiji" and not found:
         raise FijiError("no Fiji was found", "give its folder with --fiji, or set DLSIM_FIJI")
-    if engine == "imagej":
+    if engine == "imagej" and not found:
         raise FijiError("no ImageJ was found", INSTALL_IMAGEJ)
-    return None
+
+
+def find(
+    path: str | os.PathLike[str] | None = None, engine: str = "auto", environ: Mapping[str, str] | None = None
+) -> Installation | None:
+    """Return the first of `installations`; None if there is none at all."""
+    return next(installations(path, engine, environ), None)
 
 
 def examine(candidate: Candidate) -> Installation:
@@ -172,8 +183,9 @@ def _examine_fiji(candidate: Candidate) -> Installation:
         )
     jars = tuple(_fiji_jars(folder))
     found = Installation(
-        kind="fiji", path=folder, origin=candidate.origin, jars=jars, version=None, needs_java=8
-    )
+        kind="fiji", path=folder, origin=candidate.origin, asked=candidate.asked, jars=jars, version=None,
+        needs_java=8,
+    )  # fmt: skip
     gateway, legacy, ij = found.jar("imagej"), found.jar("imagej-legacy"), found.jar("ij")
     missing = [
         f"{name}-*.jar"
@@ -185,11 +197,8 @@ def _examine_fiji(candidate: Candidate) -> Installation:
             f"{where} is not a Fiji: {', '.join(missing)} is missing from jars/",
             "give the folder that holds jars/ and plugins/, or download Fiji again",
         )
-    return Installation(
-        kind="fiji",
-        path=folder,
-        origin=candidate.origin,
-        jars=jars,
+    return replace(
+        found,
         version=_version_text(gateway),
         needs_java=max(_class_file_java(jar) for jar in (gateway, legacy, ij)),
         patcher=_version_numbers(found.jar("ij1-patcher")),
@@ -210,8 +219,9 @@ def _examine_jar(candidate: Candidate) -> Installation:
     if not is_imagej:
         raise FijiError(f"{where} is a jar, but not ImageJ's (it holds no ij/IJ.class)", INSTALL_IMAGEJ)
     return Installation(
-        kind="imagej", path=jar, origin=candidate.origin, jars=(jar,), version=None, needs_java=8
-    )
+        kind="imagej", path=jar, origin=candidate.origin, asked=candidate.asked, jars=(jar,), version=None,
+        needs_java=8,
+    )  # fmt: skip
 
 
 def _fiji_jars(folder: Path) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from dlsim_ij.config import did_you_mean
 from dlsim_ij.errors import DlsimError, MacroError
 from dlsim_ij.fiji.dialogs import Dialog
 from dlsim_ij.fiji.interpreter import Call, one_line
-from dlsim_ij.fiji.launch import Session
+from dlsim_ij.fiji.session import Session
 
 NEEDS_DISPLAY = "apt install xvfb (it is used by itself), or give a Fiji with --fiji or DLSIM_FIJI"
 
@@ -33,7 +33,7 @@ def command_names() -> list[str]:
 
 
 def find_problem(
-    session: Session, call: Call, dialogs: list[Dialog], failures: list[Any], log: str
+    session: Session, call: Call, dialogs: list[Dialog], failures: list[Any], log: str, strict: bool
 ) -> Exception | None:
     """Return the error of a macro that did not end well, None if it did.
 
@@ -49,6 +49,8 @@ def find_problem(
         What commands threw.
     log : str
         What was printed.
+    strict : bool
+        Whether a Java error that ImageJ only writes down counts.
     """
     from jpype import JClass
 
@@ -64,7 +66,7 @@ def find_problem(
         return _exit_problem(call, dialogs, log)
     if thrown is not None and not cancelled:
         return _java_problem(session, thrown, call.line())
-    if failures:
+    if failures and strict:
         return _java_problem(session, failures[0], call.line())
     asked = next((dialog for dialog in dialogs if not dialog.is_message), None)
     if asked is not None:
@@ -76,7 +78,7 @@ def find_problem(
     if cancelled:
         words = f"{last.title}: {last.text}" if last is not None else "a command was cancelled"
         return MacroError(words, line, "a plugin stopped the macro")
-    return _swallowed(session, call, log)
+    return _swallowed(session, call, log) if strict else None
 
 
 def _python_problem(error: BaseException, line: int | None) -> Exception:
@@ -139,23 +141,31 @@ def _asked(dialog: Dialog) -> MacroError:
 
 
 def _swallowed(session: Session, call: Call, log: str) -> MacroError | None:
-    """Find what ImageJ only writes down: errors of inner macros (headless), and of ``call(...)``."""
+    """Find what ImageJ only writes down before the macro goes on.
+
+    That is, errors of inner macros (headless), and Java errors below ``run(...)`` and ``call(...)``: their
+    stack passes through the interpreter.
+    """
     from jpype import JClass
 
     inner = re.search(r"^Macro Error: (.+ in line \d+)", log, re.MULTILINE)
     if inner is not None and session.headless:
         return MacroError(inner[1], None, _INNER)
-    texts = [log]
-    for window in JClass("ij.WindowManager").getNonImageWindows():
-        if str(window.getTitle()) == "Exception" and hasattr(window, "getTextPanel"):
-            texts.append(str(window.getTextPanel().getText()))
-    match = re.search(
-        r"^(java[\w.$]+(?:Exception|Error)\b.*)\n(?:\s+at .*\n)*?\s+at ij\.macro\.Functions\.call\(",
+    windows = [w for w in JClass("ij.WindowManager").getNonImageWindows() if str(w.getTitle()) == "Exception"]
+    texts = [log, *(str(w.getTextPanel().getText()) for w in windows if hasattr(w, "getTextPanel"))]
+    trace = re.search(
+        r"^([\w.$]+(?:Exception|Error)\b.*)\n(?:(?:\s+at |Caused by|\s+\.\.\.).*\n)*?"
+        r"\s+at ij\.macro\.Functions\.(call|doRun)\(",
         "\n".join(texts),
         re.MULTILINE,
     )
-    if match is None:
+    if trace is None:
         return None
-    lines = [n for n, text in enumerate(call.code.splitlines(), 1) if re.search(r"\bcall\s*\(", text)]
+    word = {"call": r"\bcall\s*\(", "doRun": r"\brun\s*\("}[trace[2]]
+    lines = [n for n, text in enumerate(call.code.splitlines(), 1) if re.search(word, text)]
     line = lines[0] if len(lines) == 1 else None  # the macro has gone on since
-    return MacroError(f"a Java method failed: {match[1].strip()}", line, "look at the macro's call(...)")
+    return MacroError(
+        f"a Java error inside a command: {one_line(trace[1])}",
+        line,
+        "if the command handles it itself: run_macro(..., strict=False), dlsim macro --lenient",
+    )

@@ -19,8 +19,8 @@ from dlsim_ij.fiji.arrays import Array, from_imageplus, to_imageplus
 from dlsim_ij.fiji.dialogs import Dialog, DialogWatch
 from dlsim_ij.fiji.extension import Verb
 from dlsim_ij.fiji.interpreter import Call, java_field
-from dlsim_ij.fiji.launch import Session
 from dlsim_ij.fiji.macro_errors import find_problem
+from dlsim_ij.fiji.session import Session
 from dlsim_ij.fiji.tables import Table, clear_results, open_tables
 from dlsim_ij.results import Result
 
@@ -69,6 +69,7 @@ class MacroRunner:
         argument: str = "",
         images: Sequence[Array] = (),
         verbs: Mapping[str, Verb] | None = None,
+        strict: bool = True,
     ) -> MacroResult:
         """Run a macro; see `Fiji.run_macro`."""
         self._session.require_usable()
@@ -77,10 +78,10 @@ class MacroRunner:
                 "a macro cannot be run from within Ext.dlsim", "call the Python function directly"
             )
         with _lock:
-            return self._run(code, argument, images, verbs or {})
+            return self._run(code, argument, images, verbs or {}, strict)
 
     def _run(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb]
+        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
     ) -> MacroResult:
         from jpype import JClass
 
@@ -88,7 +89,7 @@ class MacroRunner:
         inputs = [to_imageplus(image) for image in images]
         self._failures.clear()
         with _own_log(self._session), _own_images(self._session) as left:
-            if self._session.owned:
+            if self._session.owned and not self._session.interactive:
                 clear_results()
                 if ij.getLog() is not None:
                     ij.log("\\Clear")
@@ -99,7 +100,7 @@ class MacroRunner:
             call = Call(code, argument, inputs, verbs)
             dialogs = self._execute(call)
             log = str(ij.getLog() or "").removeprefix(before) + self._session.log.fetch()
-            problem = find_problem(self._session, call, dialogs, self._failures, log)
+            problem = find_problem(self._session, call, dialogs, self._failures, log, strict)
             if problem is not None:
                 raise problem
             log += "".join(f"[{d.title or 'message'}] {d.text}\n" for d in dialogs)

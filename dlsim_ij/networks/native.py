@@ -49,7 +49,7 @@ class NativeUNet(nn.Module):
 
     side_multiple = 8
     out_channels = 1
-    receptive_radius_px = 48  # of one output pixel, in native pixels; measured by a test
+    receptive_radius_px = 56  # how far an input pixel can act; a test measures 52
 
     def __init__(
         self, in_channels: int = 11, width: int = 24, scale: int = 2, residual_channels: int = 4

@@ -25,6 +25,7 @@ class ScUNet(nn.Module):
 
     scale = 1
     side_multiple = SIDE_MULTIPLE
+    receptive_radius_px = 224  # two U-Nets in a row
 
     def __init__(self, in_channels: int = 15, out_channels: int = 1, width: int = 64) -> None:
         super().__init__()

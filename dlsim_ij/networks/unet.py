@@ -29,6 +29,7 @@ class UNet(nn.Module):
 
     scale = 1
     side_multiple = SIDE_MULTIPLE
+    receptive_radius_px = 112  # how far an input pixel can act; a test measures 107
 
     def __init__(self, in_channels: int = 15, out_channels: int = 1, width: int = 64) -> None:
         super().__init__()

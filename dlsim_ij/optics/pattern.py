@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import atan2, degrees, hypot, pi
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,7 @@ def mixing_matrix(steps_rad: tuple[float, ...], orders: int) -> ComplexArray:
     return matrix
 
 
-def separate_bands(frames: FloatArray, steps_rad: tuple[float, ...], orders: int) -> list[NDArray]:
+def separate_bands(frames: FloatArray, steps_rad: tuple[float, ...], orders: int) -> list[NDArray[Any]]:
     """Separate the bands of one angle, in real space.
 
     Parameters
@@ -106,7 +107,7 @@ def separate_bands(frames: FloatArray, steps_rad: tuple[float, ...], orders: int
     precision = np.result_type(frames.dtype, np.float32)
     flat = frames.reshape(len(frames), -1).astype(precision, copy=False)
     shape = frames.shape[1:]
-    bands = [(unmixing[0].real.astype(precision) @ flat).reshape(shape)]
+    bands: list[NDArray[Any]] = [(unmixing[0].real.astype(precision) @ flat).reshape(shape)]
     for row in unmixing[1:]:
         band = np.empty(shape, dtype=np.result_type(precision, np.complex64))
         band.real = (row.real.astype(precision) @ flat).reshape(shape)

@@ -57,7 +57,7 @@ class Conditions(Result):
     camera : Camera
     """
 
-    optics: Optics = Optics()
+    optics: Optics = field(default_factory=Optics)
     cutoff_factor: float = 1.0
     otf_damping: float = 0.4
     patterns: tuple[Pattern, ...]
@@ -66,7 +66,7 @@ class Conditions(Result):
     haze_sigma_px: float = 12.0
     flat: float = 0.1
     intensity: tuple[float, ...]
-    camera: Camera = Camera()
+    camera: Camera = field(default_factory=Camera)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +101,15 @@ def paper_patterns(
     return tuple(
         _pattern(angle, 493 / 60, n_phases, phase, (0.6, 0.35))
         for angle, phase in zip((13.9, 74.4, -45.2), phases_rad, strict=True)
+    )
+
+
+def paper_conditions(rng: np.random.Generator, *, photons: tuple[float, float]) -> Conditions:
+    """Draw an acquisition of the paper's microscope: random phases and light level, all else as measured."""
+    return Conditions(
+        patterns=paper_patterns(phases_rad=tuple(rng.uniform(0, 2 * np.pi, 3))),
+        photons=float(np.exp(rng.uniform(*np.log(photons)))),
+        intensity=tuple(float(v) for v in 1 + rng.normal(0, 0.01, 15)),
     )
 
 

@@ -57,7 +57,7 @@ def test_any_memory_layout_gives_the_same_pixels(fiji, dtype, layout):
      ("TCYX", (3, 1, 2)), ("TZCYX", (4, 3, 2)), ("CIYX", (2, 3, 1)), ("ZIYX", (1, 2, 3))],
 )  # fmt: skip
 def test_axes_become_channels_slices_and_frames(fiji, dims, cztf):
-    array = xr.DataArray(ramp([2, 3, 4][: len(dims) - 2] + [5, 6], "uint16"), dims=tuple(dims))
+    array = xr.DataArray(ramp([*(2, 3, 4)[: len(dims) - 2], 5, 6], "uint16"), dims=tuple(dims))
     image = fiji.to_imageplus(array)
     assert (image.getNChannels(), image.getNSlices(), image.getNFrames()) == cztf
     for index in np.ndindex(array.shape[:-2]):

@@ -18,7 +18,8 @@ shared_java = settings(
 
 @shared_java
 @given(
-    height=st.integers(1, 24), width=st.integers(1, 24), scale=st.sampled_from([0.5, 0.77, 1, 1.5, 2, 3.3, 5]),
+    height=st.integers(1, 24), width=st.integers(1, 24),
+    scale=st.sampled_from([0.5, 0.77, 1, 1.5, 2, 3.3, 5]),
     dtype=st.sampled_from(["uint8", "uint16", "float32"]), seed=st.integers(0, 2**32 - 1),
 )  # fmt: skip
 def test_java_and_numpy_resize_alike(fiji, height, width, scale, dtype, seed):
@@ -132,7 +133,7 @@ def test_two_blocks_in_one_process_share_java(fiji):
 
 
 def test_what_contradicts_the_running_java_is_refused(fiji, tmp_path):
-    with pytest.raises(FijiError, match="already runs imagej from .*, so fiji cannot start"):
+    with pytest.raises(FijiError, match=r"already runs imagej from .*, so fiji cannot start"):
         Fiji(engine="fiji", path=tmp_path).start()
     with pytest.raises(FijiError, match="already runs imagej"):
         Fiji(path=tmp_path).start()

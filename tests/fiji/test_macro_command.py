@@ -41,7 +41,8 @@ def test_value_log_and_tables_are_printed(fiji, macro, capfd):
 
 def test_json_is_one_line_and_nothing_else(macro):
     file = macro(
-        'print("µ");\ncall("java.lang.System.gc");\nnewImage("a", "8-bit ramp", 9, 9, 1);\nrun("Measure");\nreturn "v";'
+        'print("µ");\ncall("java.lang.System.gc");\n'
+        'newImage("a", "8-bit ramp", 9, 9, 1);\nrun("Measure");\nreturn "v";'
     )
     done = dlsim("macro", file, "--json", "--engine", "imagej")
     assert (done.returncode, done.stderr) == (0, "")

@@ -130,6 +130,9 @@ def test_a_java_error_inside_a_command(fiji):
 
     error = error_of(fiji, 'x = Ext.dlsim("fail", "");', image=IMAGE, verbs={"fail": failing_command})
     assert error.message == "java.lang.IllegalStateException: boom"
+    code, verbs = 'x = Ext.dlsim("fail", ""); return "on";', {"fail": failing_command}
+    lenient = fiji.run_macro(code, image=IMAGE, verbs=verbs, strict=False)
+    assert lenient.value == "on"
     assert jpype.JClass("ij.WindowManager").getFrame("Exception") is None
 
 
@@ -167,7 +170,8 @@ def test_nothing_stays_open(fiji):
     windows = jpype.JClass("ij.WindowManager")
     codes = [
         'newImage("a", "8-bit ramp", 32, 32, 3);', 'newImage("a", "8-bit", 9, 9, 1); x = nothing;',
-        'setBatchMode(false); newImage("a", "8-bit", 9, 9, 1);', 'Table.create("T"); Table.set("A", 0, 1); Table.update;',
+        'setBatchMode(false); newImage("a", "8-bit", 9, 9, 1);',
+        'Table.create("T"); Table.set("A", 0, 1); Table.update;',
         'setBatchMode(true); newImage("a", "8-bit", 9, 9, 1); setBatchMode("exit and display");',
     ]  # fmt: skip
     for code in codes:
@@ -182,7 +186,12 @@ def test_nothing_stays_open(fiji):
 
 
 def test_shown_images_come_back_too(fiji):
-    code = 'setBatchMode(false); newImage("a", "8-bit ramp", 32, 16, 1); newImage("b", "8-bit ramp", 8, 8, 1); selectImage("a");'
+    code = """
+        setBatchMode(false);
+        newImage("a", "8-bit ramp", 32, 16, 1);
+        newImage("b", "8-bit ramp", 8, 8, 1);
+        selectImage("a");
+    """
     assert [image.shape for image in fiji.run_macro(code).images] == [(8, 8), (16, 32)]
 
 
@@ -230,7 +239,12 @@ def test_a_command_with_options_from_python(fiji):
 
 
 def test_batch_mode_in_the_macro_changes_nothing(fiji):
-    code = 'setBatchMode(true); newImage("a", "32-bit ramp", 16, 16, 1); run("Multiply...", "value=2"); setBatchMode(false);'
+    code = """
+        setBatchMode(true);
+        newImage("a", "32-bit ramp", 16, 16, 1);
+        run("Multiply...", "value=2");
+        setBatchMode(false);
+    """
     assert fiji.run_macro(code).image.values.max() == pytest.approx(2 * 15 / 16)
 
 

@@ -197,7 +197,8 @@ def test_a_forked_child_is_refused_at_once(tmp_path):
         import os
         child = os.fork()
         if child == 0:
-            for call in (lambda: fiji.resize(IMAGE, 2), lambda: fiji.run_macro("a=1;"), lambda: Fiji().start()):
+            resize, macro = lambda: fiji.resize(IMAGE, 2), lambda: fiji.run_macro("a=1;")
+            for call in (resize, macro, lambda: Fiji().start()):
                 try:
                     call()
                     print("no refusal")
@@ -293,9 +294,9 @@ def test_without_a_display_the_api_works_and_commands_say_what_they_need(tmp_pat
     code = """
         print(sorted(fiji.capabilities))
         print(fiji.run_macro('newImage("a", "32-bit ramp", 8, 8, 1); return "" + getPixel(4, 4);').value)
-        for macro in ('a = 1;\\nrun("Gaussian Blur...", "sigma=2");', 'x = 1;\\nrun("Invert");', '\\ny = getNumber("n", 1);'):
+        for statement in ('run("Gaussian Blur...", "sigma=2");', 'run("Invert");', 'y = getNumber("n", 1);'):
             try:
-                fiji.run_macro(macro, image=IMAGE)
+                fiji.run_macro("a = 1;\\n" + statement, image=IMAGE)
             except MacroError as error:
                 print(error.line, error.message, "|", error.hint[:18])
         for macro in ("a = 1;\\nx = nothing;", "\\nx = getPixel(1, 1);", 'a = 1;\\nexit("why");'):
@@ -346,7 +347,6 @@ def test_a_running_java_is_adopted_and_imagej_added_to_it(tmp_path):
         print(fiji.run_macro('print("log"); return "v";').log.strip())
         jpype.JClass("java.lang.System").out.println("theirs")
     """
-    rc, out, err = run("", tmp_path)
     file = tmp_path / "script.py"
     file.write_text(START.split("if __name__")[0] + textwrap.dedent(code))
     done = subprocess.run(
@@ -437,6 +437,9 @@ try:
     Fiji(engine="imagej").start()
 except FijiError as error:
     print(error.message)
+import os, subprocess
+words = ["ps", "-o", "comm=,state=", "--ppid", str(os.getpid())]
+assert "Xvfb" not in subprocess.run(words, capture_output=True, text=True).stdout
 """
     import zipfile
 

@@ -69,7 +69,7 @@ def test_plugins_are_named_from_the_jars(tmp_path):
     folder = tmp_path / "Fiji.app"
     jars = [folder / "plugins" / name for name in ("NanoJ_SQUIRREL_.jar", "bio-formats_plugins-6.7.0.jar")]
     installation = locate.Installation(
-        kind="fiji", path=folder, origin="", jars=tuple(jars), version="2.3.0", needs_java=8
+        kind="fiji", path=folder, origin="", asked=True, jars=tuple(jars), version="2.3.0", needs_java=8
     )
     detail = doctor._plugins(installation).detail
     assert detail == "2 plugin jars; known: Bio-Formats, NanoJ-SQUIRREL"
@@ -78,7 +78,8 @@ def test_plugins_are_named_from_the_jars(tmp_path):
 @pytest.mark.parametrize("as_json", [True, False])
 def test_the_command_survives_a_broken_environment(tmp_path, as_json):
     environ = {
-        **os.environ, "DLSIM_FIJI": str(tmp_path / "no Fiji"), "JAVA_HOME": str(tmp_path / "no Java"), "PATH": "",
+        **os.environ, "PATH": "",
+        "DLSIM_FIJI": str(tmp_path / "no Fiji"), "JAVA_HOME": str(tmp_path / "no Java"),
     }  # fmt: skip
     words = [sys.executable, "-m", "dlsim_ij", "doctor", *(["--json"] if as_json else [])]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environ, check=False)

@@ -117,7 +117,8 @@ def test_imglyb_jars_come_from_the_named_folder(fiji_folder, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("sc.fiji:fiji:2.17.0", True), ("net.imagej:imagej", True), ("/opt/Fiji.app", False), ("C:/Fiji", False), (None, False)],
+    [("sc.fiji:fiji:2.17.0", True), ("net.imagej:imagej", True), ("/opt/Fiji.app", False), ("C:/Fiji", False),
+     (None, False)],
 )  # fmt: skip
 def test_endpoints_are_told_from_folders(path, expected):
     assert locate.is_endpoint(path) is expected

@@ -1,0 +1,113 @@
+"""Time the way from numpy to ImageJ and back, the start of the engine, and a call of Python from a macro.
+
+    python benchmarks/bridge.py [--json] [--repeats N] [--pyimagej]
+
+With ``--pyimagej`` (and DLSIM_FIJI, DLSIM_IMGLYB, PyImageJ installed) its own conversions stand beside ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+
+def best_ms(work: Callable[[], Any], repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return 1e3 * min(times)
+
+
+def rows(engine: str, repeats: int, beside: bool) -> list[dict[str, Any]]:
+    from dlsim_ij.fiji import Fiji
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    fiji = Fiji(engine=engine).start()
+    found = [
+        {"what": f"start of {fiji.name} {fiji.version}, wall", "ms": 1e3 * (time.perf_counter() - wall)},
+        {"what": "start, process time", "ms": 1e3 * (time.process_time() - cpu)},
+    ]
+    random = np.random.default_rng(0)
+    images = {
+        f"{name} {kind}": (random.random(shape) * 250).astype(kind)
+        for name, shape in {
+            "512 x 512": (512, 512),
+            "2048 x 2048": (2048, 2048),
+            "15 x 512 x 512": (15, 512, 512),
+        }.items()
+        for kind in ("uint8", "uint16", "float32")
+    }
+    for name, image in images.items():
+        there = fiji.to_imageplus(image)
+        found.append(
+            {
+                "what": f"{name}: to ImageJ",
+                "ms": best_ms(lambda image=image: fiji.to_imageplus(image), repeats),
+            }
+        )
+        found.append(
+            {
+                "what": f"{name}: to numpy",
+                "ms": best_ms(lambda there=there: fiji.from_imageplus(there), repeats),
+            }
+        )
+    if beside:
+        python = fiji.gateway.py
+        for name, image in images.items():
+            if not name.endswith("float32"):
+                continue
+            dims = ["t", "row", "col"][3 - image.ndim :]
+
+            def to_java(image: Any = image, dims: Any = dims) -> None:
+                python.to_imageplus(xr.DataArray(image, dims=dims)).close()
+
+            there = fiji.to_imageplus(image)
+            found.append({"what": f"{name}: to ImageJ, PyImageJ", "ms": best_ms(to_java, repeats)})
+            found.append(
+                {
+                    "what": f"{name}: to numpy, PyImageJ",
+                    "ms": best_ms(lambda there=there: python.from_java(there), repeats),
+                }
+            )
+    square = images["512 x 512 float32"]
+    empty, call = "a = 1;", 'a = Ext.dlsim("nothing", "");'
+    verbs = {"nothing": lambda image, options: ""}
+    without = best_ms(lambda: fiji.run_macro(empty), repeats)
+    found.append({"what": "an empty macro", "ms": without})
+    with_image = best_ms(lambda: fiji.run_macro(empty, image=square), repeats)
+    called = best_ms(lambda: fiji.run_macro(call, image=square, verbs=verbs), repeats)
+    found.append({"what": "one Ext.dlsim call on 512 x 512 float32", "ms": called - with_image})
+    found.append(
+        {"what": "resize x2 of 512 x 512 float32", "ms": best_ms(lambda: fiji.resize(square, 2), repeats)}
+    )
+    plain = Fiji(engine="none")
+    found.append({"what": "the same in numpy", "ms": best_ms(lambda: plain.resize(square, 2), repeats)})
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", default="imagej", choices=["imagej", "fiji"])
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--pyimagej", action="store_true", help="also time PyImageJ's conversions")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found = rows("fiji" if options.pyimagej else options.engine, options.repeats, options.pyimagej)
+    for row in found:
+        print(json.dumps(row) if options.json else f"{row['ms']:9.2f} ms  {row['what']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""``dlsim predict``: the network alone."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dlsim_ij.cli import options
+from dlsim_ij.errors import DlsimError
+
+
+@click.command(epilog="Example: dlsim predict raw_stack.tif -o images --model sim15 --pixel-size 0.06")
+@click.argument("inputs", nargs=-1, required=True, type=options.ExistingPath, metavar="INPUT...")
+@click.option("-o", "--output", required=True, type=options.OutputPath, metavar="DIR", help="Output folder.")
+@click.option("--model", default="sim15", show_default=True, metavar="NAME", help="Model name or folder.")
+@options.acquisition
+@click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
+@click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
+@options.threads
+@options.overwrite
+@options.dry_run
+@options.common
+def command(
+    inputs: tuple[Path, ...],
+    output: Path,
+    model: str,
+    pixel_size_um: float | None,
+    na: float,
+    emission_nm: float,
+    layout: str,
+    force: bool,
+    tile_px: int | None,
+    ome: bool,
+    threads: int | None,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Super-resolved images only: no comparison, no report.
+
+    Time series and channels are predicted stack by stack; sub-folders of the input are mirrored.
+    """
+    from dlsim_ij.images import expand_inputs
+
+    items = expand_inputs(inputs)
+    ending = "_sr.ome.tif" if ome else "_sr.tif"
+    targets = [output / item.subfolder / f"{item.name}{ending}" for item in items]
+    if dry_run:
+        for item, target in zip(items, targets, strict=True):
+            row = {"input": str(item.path), "output": str(target), "dry_run": True}
+            options.print_result(row, as_json, f"{item.path} -> {target}")
+        return 0
+    options.set_threads(threads)
+    from dlsim_ij.files import make_folder, refuse_existing
+    from dlsim_ij.images import read_image, write_image
+    from dlsim_ij.inference import load_model
+    from dlsim_ij.pipeline import reconstruct
+
+    for target in targets:
+        refuse_existing(target, overwrite)
+    loaded = load_model(model)
+    failed = 0
+    hidden = not options.show_progress() or len(items) == 1
+    with click.progressbar(
+        list(zip(items, targets, strict=True)), label="predict", file=sys.stderr, hidden=hidden
+    ) as bar:
+        for item, target in bar:
+            try:
+                done = reconstruct(
+                    read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, na=na,
+                    emission_nm=emission_nm, layout=layout, tile_px=tile_px, threads=threads,
+                    force=force, compare=False,
+                )  # fmt: skip
+                make_folder(target.parent)
+                write_image(target, done.sr, overwrite=overwrite, ome=ome)
+            except DlsimError as error:
+                if len(items) == 1:
+                    raise
+                failed += 1
+                click.echo(f"error: {item.path}: {error.message}", err=True)
+                continue
+            row = {"input": str(item.path), "output": str(target), "seconds": round(done.seconds, 3)}
+            options.print_result({**row, "warnings": [m for m, _ in done.warnings]}, as_json, str(target))
+            if options.show_progress():
+                for message, _ in done.warnings:
+                    click.echo(f"warning: {item.path.name}: {message}", err=True)
+    return 1 if failed else 0

@@ -1,0 +1,29 @@
+"""Inference: a model and raw frames in, a super-resolved image out.
+
+In: a loaded model, frames (n_frames, Y, X) in camera counts, their patterns. Out: `Prediction` with the
+image in counts. Knows no files but the model's, no JVM, no command line. Below it: datasets (input
+channels), bundles, acquisition. Start at `predictor.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlsim_ij.inference.predictor import Model, Prediction, load_model, predict
+
+_HOMES = {  # torch loads when one of these is used, not before
+    "Model": "predictor",
+    "Prediction": "predictor",
+    "load_model": "predictor",
+    "predict": "predictor",
+}
+
+__all__ = ["Model", "Prediction", "load_model", "predict"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,272 @@
+"""Load a model once, predict many images."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dlsim_ij.acquisition import fit_patterns
+from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
+from dlsim_ij.bundles import load_bundle
+from dlsim_ij.bundles.card import ModelCard
+from dlsim_ij.datasets.inputs import network_inputs
+from dlsim_ij.datasets.normalise import Scaling, robust_scaling
+from dlsim_ij.datasets.selection import select_frames
+from dlsim_ij.errors import LayoutError, ModelError
+from dlsim_ij.images import bicubic_enlarge
+from dlsim_ij.inference.device import choose_device
+from dlsim_ij.inference.tiles import plan_axis
+from dlsim_ij.optics import Optics, Pattern
+from dlsim_ij.results import Result
+
+Resize = Callable[[NDArray[Any], float], NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model(Result):
+    """A network with its card, ready to predict."""
+
+    name: str
+    card: ModelCard = field(repr=False)
+    network: nn.Module = field(repr=False, compare=False)
+    device: torch.device = field(repr=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a record of a run must tell of the model."""
+        return {
+            "name": self.name,
+            "weights_sha256": self.card.weights_sha256,
+            "architecture": self.card.architecture.model_dump(),
+            "normalisation": self.card.normalisation,
+            "device": str(self.device),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction(Result):
+    """What a network made of one stack.
+
+    Attributes
+    ----------
+    image : (2Y, 2X) float32 ndarray
+        In counts above the field's background; (15, Y, X) from a network that only removes noise.
+        Pixel j lies at native coordinate (j + 0.5) / 2 - 0.5.
+    uncertainty : None
+        No shipped model tells it yet.
+    scaling : Scaling
+        Offset and scale of the input.
+    patterns : tuple of Pattern
+        Illumination that was used; empty for a network on raw frames.
+    seconds : float
+        Everything, without loading the model.
+    """
+
+    image: NDArray[np.float32] = field(repr=False, compare=False)
+    uncertainty: None = None
+    scaling: Scaling
+    patterns: tuple[Pattern, ...]
+    seconds: float
+
+
+def load_model(name_or_path: str | os.PathLike[str], *, device: str = "auto") -> Model:
+    """Load a shipped model by its name, or one of your own by its folder.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As ``sim15``, or a folder with ``weights.safetensors`` and ``model.json``.
+    device : {"auto", "cpu", "cuda"}
+        Where to run it.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        The model is unknown, damaged, or does not tell how its input is made.
+    """
+    bundle = load_bundle(name_or_path)
+    card = bundle.card
+    if card.frames is None or card.input.get("kind") not in ("wiener-channels", "raw-frames"):
+        raise ModelError(
+            f"the model '{card.name}' does not tell how its input is made from raw frames",
+            "train it from data of dlsim prepare or the simulator, or complete its model.json",
+        )
+    chosen = choose_device(device)
+    network = bundle.create().to(chosen)
+    if chosen.type == "cpu":
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(name=card.name, card=card, network=network, device=chosen)
+
+
+def predict(
+    model: Model,
+    frames: NDArray[Any],
+    *,
+    patterns: Sequence[Pattern] | None = None,
+    optics: Optics | None = None,
+    resize: Resize = bicubic_enlarge,
+    tile_px: int | None = None,
+    threads: int | None = None,
+) -> Prediction:
+    """Predict one stack.
+
+    Parameters
+    ----------
+    model : Model
+        From `load_model`.
+    frames : (n_frames, Y, X) ndarray
+        Native camera counts, all phases of the first angle first.
+    patterns : sequence of Pattern, optional
+        Illumination, if it is known already; fitted otherwise. Networks on raw frames need none.
+    optics : Optics, optional
+        What the model was made for, by default.
+    resize : callable
+        ``resize(image, scale)``, for networks on enlarged frames.
+    tile_px : int, optional
+        Side of a tile; the whole field at once by default.
+    threads : int, optional
+        Processor threads; as torch has chosen by default.
+
+    Returns
+    -------
+    Prediction
+
+    Raises
+    ------
+    LayoutError
+        The stack does not have the model's frames.
+    """
+    start = time.perf_counter()
+    _check_frames(model, frames)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if model.card.input["kind"] == "wiener-channels":
+        optics = optics or _own_optics(model.card)
+        if patterns is None:
+            n_angles = int(model.card.input.get("n_angles", 3))
+            signal = equalise_frames(frames, estimate_offset(frames))
+            patterns = fit_patterns(signal, n_angles, len(frames) // n_angles, optics)
+        channels, scaling = network_inputs(frames, patterns, optics)
+        image = run_network(model, channels, tile_px=tile_px)[0] * np.float32(scaling.scale)
+    else:
+        patterns = ()
+        channels, scaling, output = _raw_channels(model.card, frames, resize)
+        images = run_network(model, channels, tile_px=tile_px)
+        # the seed cast negative numbers to huge unsigned ones; they are noise about zero
+        images = np.maximum(output.undo(images), 0)
+        image = images[0] if len(images) == 1 else images
+    return Prediction(
+        image=image, scaling=scaling, patterns=tuple(patterns), seconds=time.perf_counter() - start
+    )
+
+
+def run_network(model: Model, channels: NDArray[np.float32], *, tile_px: int | None) -> NDArray[np.float32]:
+    """Apply the network to normalised channels, whole or tile by tile.
+
+    Parameters
+    ----------
+    model : Model
+        From `load_model`.
+    channels : (C, Y, X) float32 ndarray
+        Any size; padded by repeating the border where the network wants a multiple.
+    tile_px : int or None
+        Side of a tile.
+
+    Returns
+    -------
+    (K, scale * Y, scale * X) float32 ndarray
+
+    Raises
+    ------
+    ModelError
+        Tiles were asked of a network that normalises by the statistics of the whole image.
+    ConfigError
+        The tiles are too small.
+    """
+    card, network = model.card, model.network
+    height, width = channels.shape[1:]
+    multiple, scale = card.side_multiple, card.scale
+    padded_height, padded_width = (-(-side // multiple) * multiple for side in (height, width))
+    tile = tile_px or max(padded_height, padded_width)
+    if card.batchnorm == "per-image" and tile < max(padded_height, padded_width):
+        raise ModelError(
+            f"the model '{model.name}' normalises by the whole image and cannot run on tiles",
+            "leave --tile-px away, or use its BatchNorm in the mode 'running'",
+        )
+    padding = [(0, 0), (0, padded_height - height), (0, padded_width - width)]
+    padded = np.pad(channels, padding, mode="edge") if any(after for _, after in padding) else channels
+    margin = cast("int", network.receptive_radius_px)
+    whole: NDArray[np.float32] | None = None
+    with torch.inference_mode():
+        for rows in plan_axis(padded_height, tile, margin, multiple):
+            for columns in plan_axis(padded_width, tile, margin, multiple):
+                piece = np.ascontiguousarray(padded[:, rows.start : rows.stop, columns.start : columns.stop])
+                tensor = torch.from_numpy(piece)[None].to(model.device)
+                if model.device.type == "cpu":
+                    tensor = tensor.contiguous(memory_format=torch.channels_last)
+                result = network(tensor)[0].float().cpu().numpy()
+                if whole is None:
+                    shape = (len(result), scale * padded_height, scale * padded_width)
+                    whole = np.empty(shape, dtype=np.float32)
+                core = result[
+                    :,
+                    scale * (rows.core_start - rows.start) : scale * (rows.core_stop - rows.start),
+                    scale * (columns.core_start - columns.start) : scale
+                    * (columns.core_stop - columns.start),
+                ]
+                whole[
+                    :,
+                    scale * rows.core_start : scale * rows.core_stop,
+                    scale * columns.core_start : scale * columns.core_stop,
+                ] = core
+    assert whole is not None  # an axis has at least one tile
+    return whole[:, : scale * height, : scale * width]
+
+
+def _check_frames(model: Model, frames: NDArray[Any]) -> None:
+    expected = model.card.frames
+    assert expected is not None  # load_model has seen to it
+    if frames.ndim != 3 or len(frames) != expected.total:
+        seen = " x ".join(map(str, frames.shape))
+        raise LayoutError(
+            f"the model '{model.name}' takes {expected.total} frames, the stack is {seen}",
+            "choose the model that fits: dlsim models",
+        )
+    if not np.isfinite(frames).all():
+        raise LayoutError("the frames hold NaN or infinity", "repair the file first")
+
+
+def _own_optics(card: ModelCard) -> Optics:
+    settings = dict(card.optics)
+    if card.pixel_size_um is not None:
+        settings["pixel_size_um"] = card.pixel_size_um
+    return Optics(**settings)
+
+
+def _raw_channels(
+    card: ModelCard, frames: NDArray[Any], resize: Resize
+) -> tuple[NDArray[np.float32], Scaling, Scaling]:
+    """Return normalised frames, their scaling, and the scaling that takes the output back to counts."""
+    enlargement = int(card.input.get("enlargement", 1))
+    channels = select_frames(frames, str(card.input["selection"]))
+    if enlargement > 1:
+        channels = np.asarray(resize(channels, enlargement), dtype=np.float32)
+    if card.normalisation.get("kind") == "seed":
+        scaling = Scaling(offset=0.0, scale=float(card.normalisation["input"]))
+        output = Scaling(offset=0.0, scale=float(card.normalisation["output"]))
+    else:
+        scaling = robust_scaling(frames)
+        gain = float(card.normalisation.get("truth_gain") or 1.0)
+        output = Scaling(offset=0.0, scale=scaling.scale * gain)
+    return scaling.apply(channels), scaling, output

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+
+from dlsim_ij.bundles import save_bundle
+from dlsim_ij.datasets.inputs import network_inputs
+from dlsim_ij.errors import LayoutError, ModelError
+from dlsim_ij.inference import load_model, predict
+from dlsim_ij.inference.predictor import run_network
+from dlsim_ij.networks import create_network
+from dlsim_ij.optics import Optics
+from dlsim_ij.reconstruction import wiener_sim
+from dlsim_ij.simulation import draw_structure, simulate_sim
+from dlsim_ij.simulation.sim_frames import Conditions, paper_patterns
+
+WIENER_CARD = {
+    "name": "tiny",
+    "architecture": {"name": "native", "options": {"width": 4}},
+    "in_channels": 11,
+    "scale": 2,
+    "side_multiple": 8,
+    "frames": {"total": 15, "selection": list(range(15))},
+    "input": {"kind": "wiener-channels", "n_angles": 3},
+    "normalisation": {"kind": "robust"},
+    "pixel_size_um": 0.06,
+    "optics": {"na": 1.49, "emission_nm": 525.0},
+}
+
+
+def seed_card(**changes):
+    return {
+        "name": "seed",
+        "architecture": {"name": "unet-sim3", "options": {"width": 4}},
+        "in_channels": 3,
+        "scale": 1,
+        "side_multiple": 16,
+        "batchnorm": "running",
+        "frames": {"total": 15, "selection": [0, 5, 10]},
+        "input": {"kind": "raw-frames", "selection": "sim3", "enlargement": 2},
+        "normalisation": {"kind": "seed", "input": 5315.0, "output": 15383.0, "truth_gain": 1.0},
+        **changes,
+    }
+
+
+@pytest.fixture(scope="module")
+def stack():
+    rng = np.random.default_rng(0)
+    density = draw_structure("microtubules", (160, 176), 0.03, rng)
+    conditions = Conditions(patterns=paper_patterns(phases_rad=(0.3, 1.0, 2.0)), intensity=(1.0,) * 15)
+    return simulate_sim(density, conditions, rng)
+
+
+@pytest.fixture
+def native(tmp_path):
+    torch.manual_seed(1)
+    network = create_network("native", width=4)
+    torch.nn.init.normal_(network.head.weight, std=0.05)
+    save_bundle(tmp_path / "tiny", network, WIENER_CARD)
+    return load_model(tmp_path / "tiny")
+
+
+@pytest.fixture
+def seed_model(tmp_path):
+    torch.manual_seed(2)
+    network = create_network("unet-sim3", width=4)
+    save_bundle(tmp_path / "seed", network, seed_card())
+    return load_model(tmp_path / "seed")
+
+
+def test_an_untrained_network_returns_the_wiener_image(tmp_path, stack):
+    save_bundle(tmp_path / "fresh", create_network("native", width=4), WIENER_CARD)
+    result = predict(load_model(tmp_path / "fresh"), stack.raw, patterns=stack.conditions.patterns)
+    channels, scaling = network_inputs(stack.raw, stack.conditions.patterns, Optics())
+    assert channels.shape == (11, 80, 88)
+    assert result.image.shape == (160, 176)
+    rows = result.image.reshape(80, 2, 88, 2)
+    np.testing.assert_allclose(rows[:, 0, :, 1], channels[1] * scaling.scale, rtol=1e-5, atol=1e-3)
+
+
+def test_the_result_lies_on_the_object(native, stack):
+    image = predict(native, stack.raw).image
+    wiener = wiener_sim(stack.electrons, stack.conditions.patterns, Optics())
+    assert np.corrcoef(image.ravel(), wiener.ravel())[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("tile_px", [128, 144, 200])
+def test_tiles_change_nothing(native, tile_px):
+    channels = np.random.default_rng(0).normal(size=(11, 250, 203)).astype(np.float32)
+    whole = run_network(native, channels, tile_px=None)
+    tiled = run_network(native, channels, tile_px=tile_px)
+    assert whole.shape == (1, 500, 406)
+    assert np.abs(tiled - whole).max() < 1e-4 * np.ptp(whole)
+
+
+def test_tiles_change_nothing_for_the_seeds_network(seed_model):
+    channels = np.random.default_rng(0).normal(size=(3, 330, 260)).astype(np.float32)
+    whole = run_network(seed_model, channels, tile_px=None)
+    tiled = run_network(seed_model, channels, tile_px=256)
+    assert np.abs(tiled - whole).max() < 1e-4 * np.ptp(whole)
+
+
+def test_per_image_batchnorm_refuses_tiles(tmp_path):
+    save_bundle(tmp_path / "m", create_network("unet-sim3", width=4), seed_card(batchnorm="per-image"))
+    model = load_model(tmp_path / "m")
+    channels = np.random.default_rng(0).normal(size=(3, 320, 320)).astype(np.float32)
+    assert run_network(model, channels, tile_px=None).shape == (1, 320, 320)
+    with pytest.raises(ModelError, match="whole image"):
+        run_network(model, channels, tile_px=256)
+
+
+def test_the_seeds_network_never_gives_negative_counts(seed_model, stack):
+    image = predict(seed_model, stack.raw).image
+    assert image.shape == (160, 176)
+    assert image.min() >= 0
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(3.0, 0.0), (1.0, 900.0), (0.5, -40.0)])
+def test_gain_and_offset_of_the_camera_only_scale_the_image(native, stack, gain, offset):
+    raw = stack.raw.astype(np.float64)
+    expected = predict(native, raw, patterns=stack.conditions.patterns).image
+    image = predict(native, gain * raw + offset, patterns=stack.conditions.patterns).image
+    np.testing.assert_allclose(image, gain * expected, atol=2e-3 * gain * np.ptp(expected))
+
+
+def test_wrong_frames_are_refused(native, stack):
+    with pytest.raises(LayoutError, match=r"takes 15 frames, the stack is 14 x 80 x 88"):
+        predict(native, stack.raw[:14])
+    broken = stack.raw.astype(np.float32)
+    broken[3, 2, 1] = np.nan
+    with pytest.raises(LayoutError, match="NaN"):
+        predict(native, broken)
+
+
+def test_a_card_that_does_not_tell_its_input_is_refused(tmp_path):
+    save_bundle(tmp_path / "m", create_network("native", width=4), {**WIENER_CARD, "frames": None})
+    with pytest.raises(ModelError, match="does not tell how its input is made"):
+        load_model(tmp_path / "m")
