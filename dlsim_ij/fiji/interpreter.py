@@ -44,6 +44,9 @@ class Call:
         from jpype import JClass, JException
 
         windows = JClass("ij.WindowManager")
+        # threads of Python have no class loader, and plugins that ask for it fail
+        loader = JClass("ij.IJ").class_.getClassLoader()
+        JClass("java.lang.Thread").currentThread().setContextClassLoader(loader)
         try:
             for image in self._inputs:
                 image.show()
