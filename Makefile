@@ -1,0 +1,57 @@
+# `make demo` and `make test` set up what they need: a virtual environment with a CPU build of torch, and
+# (through apt, when missing and allowed) Java, ImageJ, Xvfb and, for the tests, Chromium.
+#
+#   make demo    runs the main job on a simulated stack and says where the report is
+#   make test    runs all tests
+#   make lint    ruff, mypy, import contract
+#   make bench   timings, see benchmarks/
+#
+# Another Python: make demo PYTHON=python3.12. Another torch (a CUDA build, say): make demo TORCH=torch
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint bench clean setup setup-dev system system-test
+
+demo: setup system
+	-$(BIN)/dlsim doctor
+	$(BIN)/dlsim run examples/demo_raw.tif -o demo_out --truth examples/demo_truth.tif --overwrite
+	@echo "Open demo_out/report.html in a browser."
+
+test: setup-dev system-test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup-dev system
+	$(BIN)/python benchmarks/run_all.py
+
+clean:
+	rm -rf $(VENV) demo_out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+# torch first: once a CPU build is there, nothing asks for the gigabytes of another one
+$(VENV)/.installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+system:
+	@sh .ci/system-packages java imagej xvfb
+
+system-test:
+	@sh .ci/system-packages java imagej xvfb chromium
