@@ -6,7 +6,10 @@
 #   make lint    ruff, mypy, import contract
 #   make bench   timings, see benchmarks/
 #
-# Another Python: make demo PYTHON=python3.12. Another torch (a CUDA build, say): make demo TORCH=torch
+# Another Python: make demo PYTHON=python3.12. Another place: make demo VENV=folder.
+# Another torch: make demo TORCH="torch --index-url URL", with the URL of PyTorch's own page for your machine.
+# By itself pip takes a CPU build if its configuration names a place that has one (index or find-links), else
+# the package index's own wheel, which on Linux is the CUDA build: larger, but it works without a GPU too.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test lint bench clean setup setup-dev system system-test
 
 demo: setup system
-	-$(BIN)/dlsim doctor
+	$(BIN)/dlsim doctor || true
 	$(BIN)/dlsim run examples/demo_raw.tif -o demo_out --truth examples/demo_truth.tif --overwrite
 	@echo "Open demo_out/report.html in a browser."
 
@@ -31,7 +34,10 @@ lint: setup-dev
 	$(BIN)/lint-imports
 
 bench: setup-dev system
-	$(BIN)/python benchmarks/run_all.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/bridge.py
+	$(BIN)/python benchmarks/resize.py
+	$(BIN)/python benchmarks/prepare.py
 
 clean:
 	rm -rf $(VENV) demo_out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
@@ -41,8 +47,9 @@ setup-dev: $(VENV)/.installed-dev
 
 # torch first: once a CPU build is there, nothing asks for the gigabytes of another one
 $(VENV)/.installed: setup.cfg pyproject.toml
+	@sh .ci/system-packages venv
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 

@@ -1,8 +1,12 @@
-"""Make the stack of `make demo`: microtubules, the paper's microscope, 8 photo-electrons per pixel at the brightest places.
+"""Make the stack of `make demo`: microtubules in the paper's microscope, 8 photo-electrons at the brightest places.
 
-Run it in the folder of the repository; the files in examples/ are made by exactly this.
+    python examples/make_demo_stack.py [FOLDER]
+
+Writes demo_raw.tif, demo_truth.tif and demo_parameters.json, beside this script unless told otherwise.
 """
 
+import sys
+import tempfile
 from pathlib import Path
 
 from dlsim_ij.cli.main import run
@@ -10,15 +14,15 @@ from dlsim_ij.cli.main import run
 HERE = Path(__file__).parent
 
 
-def main() -> None:
-    words = ["simulate", "-o", str(HERE), "--structure", "microtubules", "--photons", "8", "--size", "192"]
-    code = run([*words, "--seed", "4", "--overwrite"])
-    if code:
-        raise SystemExit(code)
-    for kind in ("raw", "truth"):
-        (HERE / f"microtubules_001_{kind}.tif").replace(HERE / f"demo_{kind}.tif")
-    (HERE / "microtubules_001_parameters.json").replace(HERE / "demo_parameters.json")
+def main(folder: Path = HERE) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        words = ["--structure", "microtubules", "--photons", "8", "--size", "192", "--seed", "4"]
+        code = run(["simulate", "-o", work, *words])
+        if code:
+            raise SystemExit(code)
+        for kind in ("raw.tif", "truth.tif", "parameters.json"):
+            (Path(work) / f"microtubules_001_{kind}").replace(folder / f"demo_{kind}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*(Path(word) for word in sys.argv[1:]))

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.acquisition.layout import Acquisition
-from dlsim_ij.acquisition.pattern_fit import fit_patterns
+from dlsim_ij.acquisition.pattern_fit import (
+    REGULAR_DEG,
+    REGULAR_PERIOD,
+    fit_patterns,
+    irregularity,
+    step_agreement,
+)
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 
-# Measured on 60 simulated stacks of five structures, 3 to 1000 photons (benchmarks/wrong_order.py): read in
-# the right order, the gaps between directions are within 3 degrees of even ones and the periods within 2 %,
-# except where the fit itself fails; read phase-major, the directions coincide (a gap off by 60 degrees).
-_GAP_DEG = 10.0
-_PERIOD_SPREAD = 0.05
-_SNR_LOST, _SNR_WEAK = 5.0, 8.0
+# Measured by benchmarks/wrong_order.py on simulated stacks of 3 to 1000 photons. In the right order the worst
+# frame has 0.4 and more of the mean's pattern strength (a little less where a field is a few spots), in wrong
+# orders below 0.2; where the signal-to-noise ratio is below 8, chance does better.
+_SNR_LOST, _SNR_WEAK = 8.0, 12.0
+_IN_STEP = 0.3
 _UNEVEN = 0.10
 _SATURATED = 1e-3
 
@@ -66,7 +71,7 @@ def detect_acquisition(
     _refuse_unusable(frames)
     signal = equalise_frames(frames, estimate_offset(frames))
     patterns = tuple(fit_patterns(signal, n_angles, n_phases, optics, known=known))
-    serious = _pattern_problems(patterns)
+    serious = _pattern_problems(patterns) or _step_problems(signal, n_angles, n_phases, patterns, optics)
     if serious and known is None and n_angles > 1:
         serious = [*_other_order(signal, n_angles, n_phases, optics), *serious]
     return Acquisition(
@@ -108,13 +113,8 @@ def _pattern_problems(patterns: Sequence[Pattern]) -> list[Notice]:
         ]
     if len(patterns) < 2:
         return []
-    angles = sorted(p.angle_deg for p in patterns)
-    gaps = np.diff([*angles, angles[0] + 180])
-    periods = [p.period_px for p in patterns]
-    if (
-        np.abs(gaps - 180 / len(patterns)).max() > _GAP_DEG
-        or max(periods) / min(periods) > 1 + _PERIOD_SPREAD
-    ):
+    gap_deg, spread = irregularity([p.angle_deg for p in patterns], [p.period_px for p in patterns])
+    if gap_deg > REGULAR_DEG or spread > REGULAR_PERIOD:
         listed = ", ".join(f"{p.angle_deg:.0f} degrees / {p.period_px:.2f} px" for p in patterns)
         return [
             (
@@ -125,10 +125,27 @@ def _pattern_problems(patterns: Sequence[Pattern]) -> list[Notice]:
     return []
 
 
+def _step_problems(
+    signal: NDArray[Any], n_angles: int, n_phases: int, patterns: Sequence[Pattern], optics: Optics
+) -> list[Notice]:
+    agreement = step_agreement(signal, n_angles, n_phases, patterns, optics)
+    worst = min(agreement)
+    if worst >= _IN_STEP:
+        return []
+    return [
+        (
+            f"The frames of angle {agreement.index(worst) + 1} are not in step: the worst has {worst:.2f} of the "
+            f"pattern that its place demands, at least {_IN_STEP:g} is needed.",
+            "Are the frames in the right order, and does each angle have its own frames only?",
+        )
+    ]
+
+
 def _other_order(signal: NDArray[Any], n_angles: int, n_phases: int, optics: Optics) -> list[Notice]:
-    """Name the order in which the frames would make sense."""
+    """Name the order in which the frames would make sense, if it is the other common one."""
     swapped = signal.reshape(n_phases, n_angles, *signal.shape[1:]).swapaxes(0, 1).reshape(signal.shape)
-    if _pattern_problems(fit_patterns(swapped, n_angles, n_phases, optics)):
+    others = fit_patterns(swapped, n_angles, n_phases, optics)
+    if _pattern_problems(others) or _step_problems(swapped, n_angles, n_phases, others, optics):
         return []
     return [
         (

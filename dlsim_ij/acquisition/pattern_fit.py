@@ -12,6 +12,7 @@ right order needs the same fit, and reconstruction stands above acquisition.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,13 @@ ComplexArray = NDArray[np.complexfloating]
 
 SEARCH = (0.40, 1.0)  # of the cut-off: where the finest order of a useful pattern can lie
 CLEAR_PEAK = 5.0  # times the usual height of the spectrum: below, a phase is mostly noise
+# Measured by benchmarks/wrong_order.py: in stacks read rightly, gaps between directions are within 3 degrees
+# of even ones and periods within 2 %, unless the fit itself fails.
+REGULAR_DEG = 10.0
+REGULAR_PERIOD = 0.05
+_CANDIDATES = 16
+_NEARLY = 0.3  # of the highest score: how far down a peak of a regular set may lie
+_IRREGULARITY_COST = 0.2  # in units of the highest score, per (2 degrees)^2 and (1 %)^2
 _FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period is the same everywhere
 
 
@@ -72,29 +80,40 @@ def fit_patterns(
     orders = 2 if n_phases >= 5 else 1
     steps = equal_steps(n_phases)
     crop, origin = _central(frames, _FIT_SIDE_PX)
+    groups = [crop[a * n_phases : (a + 1) * n_phases] for a in range(n_angles)]
+    all_bands = [separate_bands(group, steps, orders) for group in groups]
+    correlations = [_products(bands, optics.cutoff_px) for bands in all_bands]
+    if known is None:
+        peaks = [_coarse_peaks(products, levels, optics.cutoff_px) for products, levels in correlations]
+        frequencies = [
+            _refined_peak(products, levels, start)
+            for (products, levels), start in zip(correlations, _regular_choice(peaks), strict=True)
+        ]
+    else:
+        frequencies = [pattern.frequency_px for pattern in known]
     patterns = []
-    for angle in range(n_angles):
-        own = crop[angle * n_phases : (angle + 1) * n_phases]
-        bands = separate_bands(own, steps, orders)
-        fitted = _fit_one(bands, steps, optics.cutoff_px, known[angle] if known else None)
+    for number, (bands, (products, levels), frequency) in enumerate(
+        zip(all_bands, correlations, frequencies, strict=True)
+    ):
+        fitted = _measured(bands, products, levels, frequency, steps, optics.cutoff_px, known and known[number])
         patterns.append(_moved_origin(fitted, origin))
     return patterns
 
 
-def _fit_one(
-    bands: list[NDArray[Any]], steps: tuple[float, ...], cutoff_px: float, known: Pattern | None
+def _measured(
+    bands: list[NDArray[Any]],
+    products: list[ComplexArray],
+    levels: list[float],
+    frequency: tuple[float, float],
+    steps: tuple[float, ...],
+    cutoff_px: float,
+    known: Pattern | None,
 ) -> Pattern:
-    products, levels = _products(bands, cutoff_px)
-    orders = len(products)
-    if known is None:
-        start = _coarse_peak(products, levels, cutoff_px)
-        frequency = _refined_peak(products, levels, start)
-    else:
-        frequency = known.frequency_px
+    """Measure phases and strengths of the pattern of a given frequency."""
     peaks = [_fourier_sum(p, frequency, m) for m, p in enumerate(products, start=1)]
     phases = [float(np.angle(peak)) for peak in peaks]
     snr = tuple(abs(peak) / level for peak, level in zip(peaks, levels, strict=True))
-    if orders == 2 and (known is not None or snr[1] < CLEAR_PEAK):
+    if len(products) == 2 and (known is not None or snr[1] < CLEAR_PEAK):
         # both orders come from the same beams, so the second has twice the phase of the first
         offset = known.phases_rad[1] - 2 * known.phases_rad[0] if known is not None else 0.0
         phases[1] = float(np.angle(np.exp(1j * (2 * phases[0] + offset))))
@@ -110,22 +129,60 @@ def _fit_one(
     )
 
 
-def _products(bands: list[NDArray[Any]], cutoff_px: float) -> tuple[list[ComplexArray], list[float]]:
-    """Return band m times conjugate band 0, and the usual height of their spectra off the peak."""
-    height, width = bands[0].shape
+def step_agreement(
+    frames: NDArray[Any], n_angles: int, n_phases: int, patterns: Sequence[Pattern], optics: Optics
+) -> list[float]:
+    """Tell how well the worst frame of each angle has the phase that its place in the stack demands.
+
+    Parameters
+    ----------
+    frames : (n_angles * n_phases, Y, X) ndarray
+        As for `fit_patterns`.
+    n_angles, n_phases : int
+        As for `fit_patterns`.
+    patterns : sequence of Pattern
+        The fit.
+    optics : Optics
+        For the cut-off.
+
+    Returns
+    -------
+    list of float
+        One per angle: the pattern's strength, in step, in the worst frame over that of the mean. 1 is
+        perfect; a frame of another angle has 0, one in the wrong place less than 0.4.
+    """
+    crop, _ = _central(frames, _FIT_SIDE_PX)
+    agreements = []
+    for number, pattern in enumerate(patterns):
+        own = crop[number * n_phases : (number + 1) * n_phases]
+        mean = own.mean(axis=0)
+        still, *moving = _sharpened([mean - mean.mean(), *(frame - mean for frame in own)], optics.cutoff_px)
+        waves = [_fourier_sum(frame * np.conj(still), pattern.frequency_px, 1) for frame in moving]
+        turned = np.array(waves) * np.exp(-1j * np.array(pattern.steps_rad))
+        along = (turned * np.exp(-1j * np.angle(turned.sum()))).real
+        agreements.append(float(along.min() / max(along.mean(), 1e-30)))
+    return agreements
+
+
+def _sharpened(images: Sequence[NDArray[Any]], cutoff_px: float) -> list[ComplexArray]:
+    """Filter images so that products of them show the pattern and not the out-of-focus light."""
+    height, width = images[0].shape
     window = np.outer(_taper(height), _taper(width))
-    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
-    radius = np.hypot(fy, fx)
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
     # out-of-focus light sits at the centre of every band and correlates with anything
     keep = (1 - np.exp(-((radius / (0.12 * cutoff_px)) ** 2))) * (radius < cutoff_px)
     keep = keep * np.sqrt(otf_profile(radius, cutoff_px, 0.5))
-    mean = float(bands[0].mean())
-    sharp = [
-        scipy.fft.ifft2(
-            scipy.fft.fft2((band - (mean if m == 0 else 0)) * window, workers=-1) * keep, workers=-1
-        )
-        for m, band in enumerate(bands)
+    return [
+        scipy.fft.ifft2(scipy.fft.fft2(image * window, workers=-1) * keep, workers=-1)
+        for image in images
     ]
+
+
+def _products(bands: list[NDArray[Any]], cutoff_px: float) -> tuple[list[ComplexArray], list[float]]:
+    """Return band m times conjugate band 0, and the usual height of their spectra off the peak."""
+    height, width = bands[0].shape
+    sharp = _sharpened([bands[0] - bands[0].mean(), *bands[1:]], cutoff_px)
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
     products = [sharp[m] * np.conj(sharp[0]) for m in range(1, len(bands))]
     levels = []
     for product in products:
@@ -135,8 +192,13 @@ def _products(bands: list[NDArray[Any]], cutoff_px: float) -> tuple[list[Complex
     return products, levels
 
 
-def _coarse_peak(products: list[ComplexArray], levels: list[float], cutoff_px: float) -> tuple[float, float]:
-    """Return the first order's frequency on a grid of half a sample, where all orders are strong."""
+def _coarse_peaks(
+    products: list[ComplexArray], levels: list[float], cutoff_px: float
+) -> list[tuple[float, tuple[float, float]]]:
+    """Return the highest peaks (score, frequency of order 1) on a grid of half a sample, best first.
+
+    The score sums the orders' squared heights over the usual ones.
+    """
     height, width = products[0].shape
     orders = len(products)
     size = (2 * height, 2 * width)
@@ -151,8 +213,62 @@ def _coarse_peak(products: list[ComplexArray], levels: list[float], cutoff_px: f
     inside = (finest > SEARCH[0] * cutoff_px) & (finest < SEARCH[1] * cutoff_px)
     # the indices of m k wrap beyond half a cycle per pixel
     inside &= (np.abs(fy)[:, None] < 0.5 / orders) & (np.abs(fx)[None, :] < 0.5 / orders)
-    y, x = np.unravel_index(np.argmax(np.where(inside, score, -1)), size)
-    return float(fy[y]), float(fx[x])
+    score = np.where(inside, score, -1)
+    peaks = []
+    for _ in range(_CANDIDATES):
+        y, x = (int(n) for n in np.unravel_index(np.argmax(score), size))
+        if score[y, x] <= 0:
+            break
+        peaks.append((float(score[y, x]), (float(fy[y]), float(fx[x]))))
+        near = np.arange(-2, 3)  # the same peak on neighbouring grid points
+        score[np.ix_((y + near) % size[0], (x + near) % size[1])] = -1
+    return peaks
+
+
+def _regular_choice(peaks: list[list[tuple[float, tuple[float, float]]]]) -> list[tuple[float, float]]:
+    """Choose one peak per angle: the highest, unless others nearly as high make a regular set.
+
+    One microscope has one period and evenly spread directions. A sparse field (a few bright spots) has
+    side peaks as high as the true one, and this tells them apart.
+    """
+    highest = [own[0][1] for own in peaks]
+    if len(peaks) < 2:
+        return highest
+    near = [[peak for peak in own if peak[0] > _NEARLY * own[0][0]] for own in peaks]
+    best, choice = -np.inf, highest
+    for combination in itertools.product(*near):
+        frequencies = np.array([frequency for _, frequency in combination])
+        gap_deg, spread = irregularity(np.degrees(np.arctan2(*frequencies.T)), 1 / np.hypot(*frequencies.T))
+        if gap_deg > REGULAR_DEG or spread > REGULAR_PERIOD:
+            continue
+        total = sum(score / own[0][0] for (score, _), own in zip(combination, peaks, strict=True))
+        total -= _IRREGULARITY_COST * ((gap_deg / 2) ** 2 + (spread / 0.01) ** 2)
+        if total > best:
+            best, choice = total, [frequency for _, frequency in combination]
+    return choice
+
+
+def irregularity(
+    angles_deg: Sequence[float] | FloatArray, periods_px: Sequence[float] | FloatArray
+) -> tuple[float, float]:
+    """Tell how far patterns are from one period and directions evenly spread over 180 degrees.
+
+    Returns
+    -------
+    gap_deg : float
+        Largest deviation of a gap between neighbouring directions.
+    spread : float
+        Longest over shortest period, less 1.
+
+    Examples
+    --------
+    >>> gap_deg, spread = irregularity([14, 74, -45], [8.2, 8.2, 8.2])
+    >>> round(gap_deg, 6), round(spread, 6)
+    (1.0, 0.0)
+    """
+    angles = np.sort(np.asarray(angles_deg) % 180)
+    gaps = np.diff([*angles, angles[0] + 180])
+    return float(np.abs(gaps - 180 / len(angles)).max()), float(max(periods_px) / min(periods_px) - 1)
 
 
 def _refined_peak(

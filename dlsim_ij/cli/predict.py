@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,6 +18,10 @@ from dlsim_ij.errors import DlsimError
 @click.option("--model", default="sim15", show_default=True, metavar="NAME", help="Model name or folder.")
 @options.acquisition
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
+@click.option(
+    "--batchnorm", type=click.Choice(["running", "per-image"]),
+    help="Statistics for a network of the seed's kind (default: as its model card says).",
+)  # fmt: skip
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @options.threads
 @options.overwrite
@@ -32,6 +37,7 @@ def command(
     layout: str,
     force: bool,
     tile_px: int | None,
+    batchnorm: Literal["running", "per-image"] | None,
     ome: bool,
     threads: int | None,
     overwrite: bool,
@@ -60,7 +66,7 @@ def command(
 
     for target in targets:
         refuse_existing(target, overwrite)
-    loaded = load_model(model)
+    loaded = load_model(model, batchnorm=batchnorm)
     failed = 0
     hidden = not options.show_progress() or len(items) == 1
     with click.progressbar(
@@ -80,10 +86,14 @@ def command(
                     raise
                 failed += 1
                 click.echo(f"error: {item.path}: {error.message}", err=True)
+                if error.hint:
+                    click.echo(f"hint: {error.hint}", err=True)
                 continue
             row = {"input": str(item.path), "output": str(target), "seconds": round(done.seconds, 3)}
             options.print_result({**row, "warnings": [m for m, _ in done.warnings]}, as_json, str(target))
             if options.show_progress():
                 for message, _ in done.warnings:
                     click.echo(f"warning: {item.path.name}: {message}", err=True)
+    if failed == len(items):
+        raise DlsimError("none of the inputs could be used", "see the lines above")
     return 1 if failed else 0

@@ -5,9 +5,13 @@ Without this, a macro that shows a message or asks a question would wait for eve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+LOOK_EVERY_MS = 15
+MODELESS_SECONDS = 1.0  # a dialog for which nobody waits is closed after this time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class DialogWatch:
         import jpype
         from jpype import JClass
 
+        self._proxy, self._class = jpype.JProxy, JClass
         self._seen: list[Dialog] = []
         self._line: Callable[[], int | None] = lambda: None
         self._dialog = JClass("java.awt.Dialog")
@@ -59,9 +64,47 @@ class DialogWatch:
                 line=self._line(),
             )
         )
-        window.dispatchEvent(self._event(window, self._event.WINDOW_CLOSING))
-        if window.isShowing():  # ImageJ's "wait for user" does not listen to that
-            window.close() if hasattr(window, "close") else window.dispose()
+        self._close_when_waited_for(window)
+
+    def _close_when_waited_for(self, window: Any) -> None:
+        """Close a dialog as soon as somebody waits for it.
+
+        WINDOW_OPENED comes before the thread that opened it has begun to wait; whoever closes it then wakes
+        nobody, and that thread waits for ever.
+        """
+        opened = time.monotonic()
+        classes = set(_class_names(window))
+
+        def look(event: Any) -> None:
+            if not window.isShowing():
+                event.getSource().stop()
+            elif _is_waited_for(classes) or time.monotonic() - opened > MODELESS_SECONDS:
+                window.dispatchEvent(self._event(window, self._event.WINDOW_CLOSING))
+                if window.isShowing():  # ImageJ's "wait for user" does not listen to that
+                    window.close() if hasattr(window, "close") else window.dispose()
+
+        listener = self._proxy("java.awt.event.ActionListener", dict={"actionPerformed": look})
+        self._class("javax.swing.Timer")(LOOK_EVERY_MS, listener).start()
+
+
+def _class_names(window: Any) -> Iterator[str]:
+    kind = window.getClass()
+    while str(kind.getName()) != "java.awt.Window":
+        yield str(kind.getName())
+        kind = kind.getSuperclass()
+
+
+def _is_waited_for(classes: set[str]) -> bool:
+    """Whether a thread stands still in a method of one of these classes."""
+    from jpype import JClass
+
+    thread = JClass("java.lang.Thread")
+    waiting = thread.State.WAITING
+    return any(
+        entry.getKey().getState() == waiting
+        and any(str(frame.getClassName()) in classes for frame in entry.getValue())
+        for entry in thread.getAllStackTraces().entrySet()
+    )
 
 
 def _texts(component: Any) -> list[str]:

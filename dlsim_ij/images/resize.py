@@ -28,7 +28,7 @@ from dlsim_ij.errors import ImageError
 
 Float64 = NDArray[np.float64]
 
-_BLOCK_ROWS = 64  # of output at a time, so that they stay in the processor's cache
+_ROWS_TO_TRANSPOSE, _ROWS_TO_STORE = 16, 64  # at a time: fastest of 8 to 256 at 2048 x 2048
 
 
 def bicubic_enlarge(
@@ -117,28 +117,41 @@ def _store(values: Float64, out: NDArray[np.generic]) -> None:
 def _resize_plane(image: Float64, out: NDArray[np.generic]) -> None:
     (height, width), (out_height, out_width) = image.shape, out.shape
     if out.shape == image.shape:
-        return _store(image, out)
-    if height == 1 or width == 1:
-        return _store(_resize_line(image, out_height, out_width), out)
-    rows, columns = axis_samples(height, out_height), axis_samples(width, out_width)
-    inner_y, inner_x = rows.interior, columns.interior
-    if inner_y.stop == inner_y.start or inner_x.stop == inner_x.start:
-        inner_y = inner_x = slice(0, 0)
-    # x first, then y, each tap in rising order: ImageJ's own order of sums, equal to the last bit
-    along_x = np.ascontiguousarray((columns.cubic @ image.T).T)
-    for start in range(inner_y.start, inner_y.stop, _BLOCK_ROWS):
-        block = slice(start, min(start + _BLOCK_ROWS, inner_y.stop))
-        taps = rows.cubic[block.start - inner_y.start : block.stop - inner_y.start]
-        _store(taps @ along_x, out[block, inner_x])
-    everything = slice(None)
-    for frame_y, frame_x in (
-        (slice(0, inner_y.start), everything),
-        (slice(inner_y.stop, None), everything),
-        (inner_y, slice(0, inner_x.start)),
-        (inner_y, slice(inner_x.stop, None)),
-    ):
-        _store(_bilinear(image, rows.position[frame_y], columns.position[frame_x]), out[frame_y, frame_x])
-    return None
+        _store(image, out)
+    elif height == 1 or width == 1:
+        _store(_resize_line(image, out_height, out_width), out)
+    else:
+        rows, columns = axis_samples(height, out_height), axis_samples(width, out_width)
+        inner_y, inner_x = rows.interior, columns.interior
+        if inner_y.stop > inner_y.start and inner_x.stop > inner_x.start:
+            _resize_interior(image, rows, columns, out[inner_y, inner_x])
+        else:
+            inner_y = inner_x = slice(0, 0)  # one axis without interior makes all of it bilinear
+        everything = slice(None)
+        for frame in (
+            (slice(0, inner_y.start), everything),
+            (slice(inner_y.stop, None), everything),
+            (inner_y, slice(0, inner_x.start)),
+            (inner_y, slice(inner_x.stop, None)),
+        ):
+            _store(_bilinear(image, rows.position[frame[0]], columns.position[frame[1]]), out[frame])
+
+
+def _resize_interior(
+    image: Float64, rows: AxisSamples, columns: AxisSamples, out: NDArray[np.generic]
+) -> None:
+    """Apply the cubic weights: x first, then y, each tap in rising order.
+
+    This is ImageJ's own order of sums, so that its numbers come out to the last bit. The sparse products
+    work down the rows of a matrix, hence the transposing, which is quick only within the cache.
+    """
+    along_x = np.empty((len(image), out.shape[1]))
+    for start in range(0, len(image), _ROWS_TO_TRANSPOSE):
+        some = slice(start, start + _ROWS_TO_TRANSPOSE)
+        along_x[some] = (columns.cubic @ image[some].T).T
+    for start in range(0, len(out), _ROWS_TO_STORE):
+        some = slice(start, start + _ROWS_TO_STORE)
+        _store(rows.cubic[some] @ along_x, out[some])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

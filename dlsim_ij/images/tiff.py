@@ -236,9 +236,7 @@ def _pixels(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path
     large = series.nbytes >= MAP_FROM_BYTES
     if large and series.dataoffset is not None and dtype.isnative and not _is_signed(tiff):
         return np.memmap(path, dtype, mode="c", offset=series.dataoffset, shape=series.shape)
-    pixels: NDArray[Any] = series.asarray()
-    if not pixels.dtype.isnative:
-        pixels = pixels.byteswap(inplace=True).view(pixels.dtype.newbyteorder("="))
+    pixels: NDArray[Any] = series.asarray()  # in native byte order
     if pixels.dtype == np.uint16 and _is_signed(tiff):
         pixels ^= 0x8000  # takes 32768 off, seen as int16
         pixels = pixels.view(np.int16)

@@ -21,6 +21,19 @@ class Span:
     core_start: int
     core_stop: int
 
+    @property
+    def read(self) -> slice:
+        """What to cut out of the input."""
+        return slice(self.start, self.stop)
+
+    def core(self, scale: int) -> slice:
+        """Which part of the tile's own output is kept."""
+        return slice(scale * (self.core_start - self.start), scale * (self.core_stop - self.start))
+
+    def output(self, scale: int) -> slice:
+        """Where that part lies in the whole output."""
+        return slice(scale * self.core_start, scale * self.core_stop)
+
 
 def plan_axis(length: int, tile_px: int, margin_px: int, multiple: int) -> list[Span]:
     """Cover an axis with tiles.

@@ -1,5 +1,5 @@
 // Calls Python from a macro, in the same process and without a file in between:
-//   dlsim macro enlarge_with_python.ijm "output=[/tmp/big cell.tif]"
+//   dlsim macro enlarge_with_python.ijm "output=[big cell.tif]"
 // Ext.dlsim(verb, "key=value ...") works on the current image; its result becomes the current image.
 
 newImage("cell", "32-bit ramp", 128, 96, 1);

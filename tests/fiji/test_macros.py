@@ -221,7 +221,7 @@ def test_tables_are_columns(fiji):
         setThreshold(100, 255);
         run("Set Measurements...", "area mean display redirect=None decimal=3");
         run("Analyze Particles...", "display clear");
-        Table.create("Mine"); Table.set("n", 0, 4.5); Table.set("word", 0, "two words"); Table.update;
+        Table.create("Mine"); Table.set("n", 0, 4.5, "Mine"); Table.set("word", 0, "two words", "Mine");
     """
     tables = fiji.run_macro(code).tables
     assert tables["Results"]["Label"] == ["dots", "dots"]

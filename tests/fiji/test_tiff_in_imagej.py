@@ -81,7 +81,7 @@ def test_imagej_opens_what_we_write(java, tmp_path, dims, dtype):
     labels = [imp.getStack().getSliceLabel(n) for n in range(1, imp.getStackSize() + 1)]
     assert [str(label) for label in labels] == array.attrs["labels"]
     if "C" in dims:
-        assert imp.isComposite()
+        assert imp.getMode() == java("ij.CompositeImage").COMPOSITE
         ranges = [(lut.min, lut.max) for lut in imp.getLuts()]
     else:
         ranges = [(imp.getDisplayRangeMin(), imp.getDisplayRangeMax())]

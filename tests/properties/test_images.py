@@ -17,12 +17,14 @@ SIZES = st.integers(1, 24)
 FLOATS = st.floats(-1e4, 1e4, width=32)
 
 
+@settings(deadline=None)
 @given(value=FLOATS, height=SIZES, width=SIZES, scale=st.floats(1, 6))
 def test_a_flat_image_stays_flat(value, height, width, scale):
     image = np.full((height, width), value, np.float32)
     np.testing.assert_allclose(bicubic_enlarge(image, scale), image[0, 0], rtol=1e-6, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(
     image=hnp.arrays(np.float32, st.tuples(st.integers(2, 20), st.integers(2, 20)), elements=FLOATS),
     gain=st.floats(-10, 10),
@@ -36,6 +38,7 @@ def test_enlarging_is_linear(image, gain, scale):
     )
 
 
+@settings(deadline=None)
 @given(
     image=hnp.arrays(np.float32, st.tuples(st.integers(2, 20), st.integers(2, 20)), elements=FLOATS),
     height=st.integers(2, 50),
@@ -47,6 +50,7 @@ def test_rows_and_columns_are_treated_alike(image, height, width):
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-6 * max(1, np.abs(image).max()))
 
 
+@settings(deadline=None)
 @given(slope=st.floats(-100, 100), n=st.integers(6, 30), scale=st.integers(2, 6))
 def test_a_ramp_is_read_at_a_quarter_pixel_less(slope, n, scale):
     ramp = np.tile(slope * np.arange(n, dtype=np.float32), (6, 1))

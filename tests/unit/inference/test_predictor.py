@@ -5,7 +5,8 @@ import torch
 from dlsim_ij.bundles import save_bundle
 from dlsim_ij.datasets.inputs import network_inputs
 from dlsim_ij.errors import LayoutError, ModelError
-from dlsim_ij.inference import load_model, predict
+from dlsim_ij.images import bicubic_enlarge
+from dlsim_ij.inference import load_model, predict, predictor
 from dlsim_ij.inference.predictor import run_network
 from dlsim_ij.networks import create_network
 from dlsim_ij.optics import Optics
@@ -135,3 +136,89 @@ def test_a_card_that_does_not_tell_its_input_is_refused(tmp_path):
     save_bundle(tmp_path / "m", create_network("native", width=4), {**WIENER_CARD, "frames": None})
     with pytest.raises(ModelError, match="does not tell how its input is made"):
         load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("side", [(16, 16), (17, 40), (64, 23)])
+def test_small_and_odd_fields_are_padded_and_cut_again(native, seed_model, side):
+    rng = np.random.default_rng(0)
+    for model, inputs in ((native, 11), (seed_model, 3)):
+        channels = rng.normal(size=(inputs, *side)).astype(np.float32)
+        image = run_network(model, channels)
+        assert image.shape == (1, model.card.scale * side[0], model.card.scale * side[1])
+        assert np.isfinite(image).all()
+
+
+def test_padding_repeats_the_border(native):
+    channels = np.random.default_rng(0).normal(size=(11, 61, 50)).astype(np.float32)
+    repeated = np.pad(channels, [(0, 0), (0, 3), (0, 6)], mode="edge")
+    np.testing.assert_allclose(
+        run_network(native, channels), run_network(native, repeated)[:, :122, :100], atol=1e-5
+    )
+
+
+def test_a_large_field_runs_in_tiles_by_itself(native, monkeypatch):
+    channels = np.random.default_rng(0).normal(size=(11, 250, 203)).astype(np.float32)
+    whole = run_network(native, channels)
+    monkeypatch.setattr(predictor, "WHOLE_FIELD_PX", 144)
+    seen = []
+    tiled = run_network(native, channels, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1] == len(seen) > 1
+    assert np.abs(tiled - whole).max() < 1e-4 * np.ptp(whole)
+
+
+def test_the_seeds_recipe_step_by_step(seed_model, stack):
+    enlarged = np.stack([bicubic_enlarge(stack.raw[number], 2) for number in (0, 5, 10)])
+    with torch.no_grad():
+        counts = 15383.0 * seed_model.network(torch.from_numpy(enlarged / 5315.0).float()[None])[0, 0].numpy()
+    assert counts.min() < 0  # so that clipping is tested
+    image = predict(seed_model, stack.raw).image
+    np.testing.assert_allclose(image, np.maximum(counts, 0), rtol=1e-3, atol=1e-5 * np.ptp(counts))
+
+
+def test_the_callers_resize_is_used(seed_model, stack):
+    calls = []
+
+    def resize(frames, scale):
+        calls.append(scale)
+        return bicubic_enlarge(frames, scale)
+
+    predict(seed_model, stack.raw, resize=resize)
+    assert calls == [2]
+
+
+def test_the_batchnorm_mode_can_be_chosen(tmp_path, native, seed_model, stack):
+    other = load_model(tmp_path / "seed", batchnorm="per-image")
+    assert other.describe()["batchnorm"] == "per-image"
+    assert seed_model.describe()["batchnorm"] == "running"
+    assert not np.allclose(predict(other, stack.raw).image, predict(seed_model, stack.raw).image)
+    with pytest.raises(ModelError, match="has no BatchNorm"):
+        load_model(tmp_path / "tiny", batchnorm="running")
+
+
+def test_threads_are_given_back(native, stack):
+    before = torch.get_num_threads()
+    used = []
+    native.network.register_forward_pre_hook(lambda *_: used.append(torch.get_num_threads()))
+    predict(native, stack.raw, patterns=stack.conditions.patterns, threads=before + 1)
+    assert used == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_a_lack_of_memory_gives_advice(native, stack, error):
+    def fail(*_):
+        raise error("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    native.network.register_forward_pre_hook(fail)
+    with pytest.raises(ModelError, match="memory") as caught:
+        predict(native, stack.raw, patterns=stack.conditions.patterns)
+    assert "--tile-px" in caught.value.hint
+
+
+def test_other_errors_of_torch_stay_themselves(native, stack):
+    def fail(*_):
+        raise RuntimeError("shapes do not match")
+
+    native.network.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        predict(native, stack.raw, patterns=stack.conditions.patterns)

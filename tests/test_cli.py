@@ -1,0 +1,77 @@
+"""What holds for every verb."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from dlsim_ij.cli import main
+from dlsim_ij.cli.main import VERBS, run
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_explains_with_an_example(verb, capsys):
+    assert run([verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"Example: dlsim {verb}" in out
+    assert "--json" in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_table_of_verbs_says_what_the_verb_says(verb):
+    command = importlib.import_module(f"dlsim_ij.cli.{verb}").command
+    first = command.help.split("\n\n")[0].replace("\n", " ")
+    assert VERBS[verb] == first
+
+
+def test_help_lists_all_verbs(capsys):
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {verb} " in out for verb in VERBS)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        (["rnu"], "no verb is called 'rnu'", "did you mean 'run'?"),
+        (["run", "--oops"], "No such option", "see dlsim run --help"),
+        (["run"], "Missing", "see dlsim run --help"),
+        (["run", "missing.tif", "-o", "out"], "missing.tif", ""),
+    ],
+)
+def test_wrong_usage_is_one_line_and_a_hint(words, error, hint, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(words) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.strip().splitlines()
+    assert captured.out == ""
+    assert lines[0].startswith("error: ")
+    assert error in lines[0]
+    assert lines[1].startswith(f"hint: {hint}")
+    assert len(lines) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_traceback_is_shown_only_when_asked_for(capsys, tmp_path):
+    words = ["report", str(tmp_path)]
+    assert run(words) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert run([*words, "-vv"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (ZeroDivisionError("x"), 1)])
+def test_interrupts_and_bugs_have_their_exit_codes(raised, code, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise raised
+
+    monkeypatch.setattr(main.cli, "main", fail)
+    assert run([]) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_installed_command_answers():
+    done = subprocess.run([sys.executable, "-m", "dlsim_ij", "--version"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("dlsim, version ")

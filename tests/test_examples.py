@@ -1,0 +1,141 @@
+"""The scripts of examples/ and the macros of fiji_macros/ do what they say."""
+
+import csv
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dlsim_ij as dlsim
+from dlsim_ij.cli.main import run
+
+ROOT = Path(__file__).parent.parent
+MACRO = ROOT / "fiji_macros" / "dlsim_run.ijm"
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch, capsys):
+    """Run an example as a script in an empty folder; give what it printed, line by line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+    def start(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return start
+
+
+def test_every_example_is_run_here():
+    source = Path(__file__).read_text(encoding="utf-8")
+    scripts = [path.name for path in (ROOT / "examples").glob("*.py")]
+    assert scripts
+    assert [name for name in scripts if f'"{name}"' not in source] == []
+
+
+def test_reconstruct(example, tmp_path):
+    lines = example("01_reconstruct.py")
+    decibels = {line.split()[0]: float(line.split()[1]) for line in lines if line.endswith(" dB")}
+    assert decibels["network"] > decibels["Wiener"] > decibels["widefield"]
+    assert dlsim.read_image(tmp_path / "reconstructed_sr.tif").shape == (384, 384)
+    assert (tmp_path / "reconstructed.png").stat().st_size > 10_000
+
+
+def test_how_much_light(example, tmp_path):
+    lines = example("02_how_much_light.py")
+    scores = np.array([[float(word) for word in line.split() if word[0].isdigit()] for line in lines])
+    photons, network = scores[:, 0], scores[:, -1]  # a line: photons, widefield, Wiener, network
+    assert list(photons) == [3, 10, 30, 100, 300]
+    assert network[-1] > network[0] + 1  # more light, better image
+    assert network[0] > scores[0, 1] + 1  # and even in the dark better than widefield
+    assert (tmp_path / "how_much_light.png").exists()
+
+
+@pytest.mark.jvm
+def test_macro_in_the_loop(example, tmp_path, fiji):
+    lines = example("03_macro_in_the_loop.py")
+    assert lines[-1] == "imagej"
+    with (tmp_path / "pieces.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3
+    for row in rows:
+        assert int(row["pieces"]) >= 1
+        assert 0.02 <= float(row["largest_area_um2"]) < 5.76**2  # smaller than the field
+
+
+def test_the_demo_stack_can_be_made_again(example):
+    """The committed files are what the script makes; pixels may differ by rounding between machines."""
+    example("make_demo_stack.py", ".")
+    for name in ("demo_raw.tif", "demo_truth.tif"):
+        made, kept = dlsim.read_image(name), dlsim.read_image(ROOT / "examples" / name)
+        assert made.attrs["pixel_size_um"] == kept.attrs["pixel_size_um"]
+        assert made.shape == kept.shape
+        assert np.mean(made.values != kept.values) < 1e-3 or np.allclose(made.values, kept.values, rtol=1e-4)
+    made, kept = (
+        json.loads((folder / "demo_parameters.json").read_text()) for folder in (Path(), ROOT / "examples")
+    )
+    assert made["conditions"]["camera"] == kept["conditions"]["camera"]
+
+
+def test_the_figure_of_the_readme_can_be_drawn_again(example, tmp_path):
+    assert run(["run", str(ROOT / "examples" / "demo_raw.tif"), "-o", "demo_out", "-q"]) == 0
+    example("make_readme_figure.py", "demo_out", "demo.png")
+    assert 20_000 < (tmp_path / "demo.png").stat().st_size < 400_000
+    assert (ROOT / "docs" / "images" / "demo.png").stat().st_size < 400_000
+
+
+@pytest.fixture
+def dlsim_command():
+    """Return the installed command, which the macro starts as a process of its own."""
+    command = Path(sys.executable).parent / "dlsim"
+    assert command.exists(), "the package is not installed: make test"
+    return command
+
+
+@pytest.mark.jvm
+def test_the_macro_reconstructs_a_path_with_spaces_and_the_open_image(fiji, dlsim_command, tmp_path):
+    stack = tmp_path / "my cell & more.tif"
+    shutil.copy(ROOT / "examples" / "demo_raw.tif", stack)
+    code = MACRO.read_text(encoding="utf-8")
+    words = f"dlsim=[{dlsim_command}] output=[{tmp_path / 'my results'}]"
+
+    from_path = fiji.run_macro(code, f"{words} input=[{stack}] pixel_size=0.06")
+    assert from_path.value == str(tmp_path / "my results" / "my cell & more_sr.tif")
+    assert from_path.image.shape == (384, 384)
+    assert from_path.image.attrs["pixel_size_um"] == pytest.approx(0.03)
+
+    opened = fiji.run_macro(code, words, image=dlsim.read_image(stack))
+    assert Path(opened.value).parent == tmp_path / "my results"
+    np.testing.assert_allclose(opened.image, from_path.image, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.jvm
+@pytest.mark.parametrize(
+    ("program", "said"), [("no such program", "was not found"), (None, "could not use .*nothing.tif")]
+)
+def test_the_macro_stops_with_the_reason(fiji, dlsim_command, tmp_path, program, said):
+    words = f"dlsim=[{program or dlsim_command}] input=[{tmp_path / 'nothing.tif'}] output=[{tmp_path / 'out'}]"
+    with pytest.raises(dlsim.DlsimError, match=said):
+        fiji.run_macro(MACRO.read_text(encoding="utf-8"), words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.jvm
+@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no xvfb-run: apt install xvfb")
+def test_the_macro_runs_in_an_imagej_of_its_own(dlsim_command, tmp_path):
+    """No Python around it: java, ij.jar, -batch, as a user's ImageJ would."""
+    from dlsim_ij.fiji import locate
+
+    jar = next(locate.candidates("imagej")).path
+    words = f"dlsim=[{dlsim_command}] input=[{ROOT / 'examples' / 'demo_raw.tif'}] output=[{tmp_path / 'out'}]"
+    done = subprocess.run(
+        ["xvfb-run", "-a", "java", "-cp", jar, "ij.ImageJ", "-batch", MACRO, words],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (tmp_path / "out" / "demo_raw_sr.tif").exists(), done.stdout + done.stderr
