@@ -128,11 +128,9 @@ def test_the_macro_stops_with_the_reason(fiji, dlsim_command, tmp_path, program,
 
 @pytest.mark.jvm
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no xvfb-run: apt install xvfb")
-def test_the_macro_runs_in_an_imagej_of_its_own(dlsim_command, tmp_path):
+def test_the_macro_runs_in_an_imagej_of_its_own(fiji, dlsim_command, tmp_path):
     """No Python around it: java, ij.jar, -batch, as a user's ImageJ would."""
-    from dlsim_ij.fiji import locate
-
-    jar = next(locate.candidates("imagej")).path
+    jar = fiji.describe()["source"].split()[0]
     words = f"dlsim=[{dlsim_command}] input=[{ROOT / 'examples' / 'demo_raw.tif'}] output=[{tmp_path / 'out'}]"
     done = subprocess.run(
         ["xvfb-run", "-a", "java", "-cp", jar, "ij.ImageJ", "-batch", MACRO, words],

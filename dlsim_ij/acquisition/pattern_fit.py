@@ -36,7 +36,7 @@ REGULAR_DEG = 10.0
 REGULAR_PERIOD = 0.05
 _CANDIDATES = 16
 _NEARLY = 0.3  # of the highest score: how far down a peak of a regular set may lie
-_IRREGULARITY_COST = 0.2  # in units of the highest score, per (2 degrees)^2 and (1 %)^2
+_IRREGULARITY_COST = 0.02  # in units of the highest score, per (2 degrees)^2 and (1 %)^2
 _FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period is the same everywhere
 
 

@@ -73,7 +73,7 @@ def command(
             try:
                 result = run_input(
                     item, output, model=loaded, truth=truth, ome=ome, overwrite=overwrite, threads=threads,
-                    resize=fiji.resize, engine=fiji.describe(), command=_command_line(), **settings,
+                    resize=fiji.resize, engine=_engine(fiji.describe()), command=_command_line(), **settings,
                 )  # fmt: skip
             except DlsimError as error:
                 if len(items) == 1:
@@ -107,6 +107,10 @@ def _plan(items: list[Any], output: Path, ome: bool, as_json: bool) -> int:
         text = f"{item.path} -> {', '.join(outputs.values())}"
         options.print_result({"input": str(item.path), "outputs": outputs, "dry_run": True}, as_json, text)
     return 0
+
+
+def _engine(described: dict[str, Any]) -> dict[str, Any]:
+    return {"name": described["engine"], **{k: v for k, v in described.items() if k != "engine"}}
 
 
 def _command_line() -> str:

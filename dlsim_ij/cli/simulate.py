@@ -63,6 +63,10 @@ def command(
         raise ConfigError(f"a side of {size_px} px is odd", f"give --size {size_px + 1}")
     for name in structures:
         options.pick(name, list(STRUCTURES), "structure")
+        if structures.count(name) > 1:  # their files would have the same names
+            raise ConfigError(
+                f"the structure '{name}' is given twice", "for more stacks of one, give --count"
+            )
     jobs = [(name, number) for name in structures for number in range(count)]
     endings = {"raw": "_raw.tif", "truth": "_truth.tif", "parameters": "_parameters.json"}
     files = {

@@ -40,7 +40,7 @@ class Session:
         FijiError
             This is a forked child, Java is closed, or faulthandler took Java's signal handlers.
         """
-        if False:
+        if os.getpid() != self.pid:
             # the child has Java's memory but none of its threads: it hangs at the first garbage collection
             raise FijiError(
                 "this process was forked from one that runs Java, and cannot use it",

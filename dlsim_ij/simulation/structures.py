@@ -55,22 +55,22 @@ def microtubules(shape: Shape, grid_um: float, rng: np.random.Generator) -> Floa
     """Draw long, gently curved filaments that cross; some run in pairs."""
     height_um, width_um = (n * grid_um for n in shape)
     area = height_um * width_um
-    density = np.zeros(shape)
+    labels = _Labels(shape, grid_um)
     for _ in range(max(2, rng.poisson(rng.uniform(0.10, 0.9) * area))):
         path = _worm(
             _start(shape, grid_um, rng), rng.uniform(3, 20), np.exp(rng.uniform(np.log(4), np.log(120))), rng
         )
         strength = rng.gamma(6, 1 / 6)
-        _splat(density, _labelled(path, rng), grid_um, strength)
+        labels.add(_labelled(path, rng), strength)
         if rng.random() < 0.15:
-            _splat(density, _labelled(path + rng.normal(0, 0.06, 2), rng), grid_um, strength)
-    return scipy.ndimage.gaussian_filter(density, 0.012 / grid_um, mode="wrap")
+            labels.add(_labelled(path + rng.normal(0, 0.06, 2), rng), strength)
+    return scipy.ndimage.gaussian_filter(labels.density(), 0.012 / grid_um, mode="wrap")
 
 
 def mitochondria(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
     """Draw hollow, bent, sometimes branching tubes: bright rims in projection."""
     area = shape[0] * shape[1] * grid_um**2
-    density = np.zeros(shape)
+    labels = _Labels(shape, grid_um)
     for _ in range(max(1, rng.poisson(rng.uniform(0.05, 0.35) * area))):
         radius = rng.uniform(0.14, 0.32)
         path = _worm(_start(shape, grid_um, rng), rng.uniform(0.8, 6), rng.uniform(1, 6), rng)
@@ -86,15 +86,15 @@ def mitochondria(shape: Shape, grid_um: float, rng: np.random.Generator) -> Floa
             # a point on a tube wall, seen from above, sits at r sin(angle) from the axis
             across = radius * np.sin(rng.uniform(0, 2 * np.pi, count))
             points = one[pick] + across[:, None] * normal[pick] + rng.normal(0, 0.006, (count, 2))
-            _splat(density, points, grid_um, rng.gamma(8, 1 / 8))
-    return scipy.ndimage.gaussian_filter(density, 0.02 / grid_um, mode="wrap")
+            labels.add(points, rng.gamma(8, 1 / 8))
+    return scipy.ndimage.gaussian_filter(labels.density(), 0.02 / grid_um, mode="wrap")
 
 
 def adhesions(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
     """Draw elongated patches that mostly point one way, as near a cell's edge."""
     area = shape[0] * shape[1] * grid_um**2
     main = rng.uniform(0, np.pi)
-    density = np.zeros(shape)
+    labels = _Labels(shape, grid_um)
     for _ in range(max(2, rng.poisson(rng.uniform(0.1, 0.6) * area))):
         centre = _start(shape, grid_um, rng)
         length, width = rng.uniform(0.3, 1.5), rng.uniform(0.08, 0.25)
@@ -112,17 +112,17 @@ def adhesions(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatAr
             [along * np.sin(angle) + across * np.cos(angle), along * np.cos(angle) - across * np.sin(angle)],
             1,
         )
-        _splat(density, points, grid_um, 1.0)
-    return scipy.ndimage.gaussian_filter(density, 0.02 / grid_um, mode="wrap")
+        labels.add(points, 1.0)
+    return scipy.ndimage.gaussian_filter(labels.density(), 0.02 / grid_um, mode="wrap")
 
 
 def actin(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
     """Draw a mesh of short fibres, often with parallel stress fibres over it."""
     area = shape[0] * shape[1] * grid_um**2
-    density = np.zeros(shape)
+    labels = _Labels(shape, grid_um)
     for _ in range(max(5, rng.poisson(rng.uniform(0.8, 4.0) * area))):
         path = _worm(_start(shape, grid_um, rng), rng.uniform(0.8, 5), rng.uniform(3, 15), rng)
-        _splat(density, _labelled(path, rng), grid_um, rng.gamma(3, 1 / 3))
+        labels.add(_labelled(path, rng), rng.gamma(3, 1 / 3))
     if rng.random() < 0.7:
         main = rng.uniform(0, np.pi)
         for _ in range(rng.integers(2, 12)):
@@ -131,22 +131,22 @@ def actin(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
                 path = _worm(
                     start + rng.normal(0, 0.08, 2), rng.uniform(5, 15), 80.0, rng, main + rng.normal(0, 0.05)
                 )
-                _splat(density, _labelled(path, rng), grid_um, rng.gamma(4, 1 / 4))
-    return scipy.ndimage.gaussian_filter(density, 0.01 / grid_um, mode="wrap")
+                labels.add(_labelled(path, rng), rng.gamma(4, 1 / 4))
+    return scipy.ndimage.gaussian_filter(labels.density(), 0.01 / grid_um, mode="wrap")
 
 
 def points(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
     """Draw small beads and pits: single spots and rings of about 0.1 um."""
     area = shape[0] * shape[1] * grid_um**2
     count = max(3, rng.poisson(np.exp(rng.uniform(np.log(0.1), np.log(4))) * area))
-    density = np.zeros(shape)
+    labels = _Labels(shape, grid_um)
     for _ in range(count):
         centre = _start(shape, grid_um, rng)
         ring = rng.uniform(0.05, 0.11) if rng.random() < 0.5 else 0.02
         turn = rng.uniform(0, 2 * np.pi, 60)
         spot = centre + ring * np.stack([np.sin(turn), np.cos(turn)], axis=1)
-        _splat(density, spot, grid_um, rng.gamma(3, 1 / 3))
-    return scipy.ndimage.gaussian_filter(density, 0.015 / grid_um, mode="wrap")
+        labels.add(spot, rng.gamma(3, 1 / 3))
+    return scipy.ndimage.gaussian_filter(labels.density(), 0.015 / grid_um, mode="wrap")
 
 
 STRUCTURES: dict[str, Callable[[Shape, float, np.random.Generator], FloatArray]] = {
@@ -184,14 +184,30 @@ def _labelled(path: FloatArray, rng: np.random.Generator) -> FloatArray:
     return path[pick] + rng.normal(0, 0.008, (len(pick), 2))
 
 
-def _splat(density: FloatArray, points_um: FloatArray, grid_um: float, strength: float) -> None:
-    """Add points to the grid with bilinear weights, wrapping at the border."""
-    position = points_um / grid_um
-    base = np.floor(position).astype(np.int64)
-    fraction = position - base
-    height, width = density.shape
-    for dy in (0, 1):
-        for dx in (0, 1):
-            weight = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
-            index = (base[:, 0] + dy) % height * width + (base[:, 1] + dx) % width
-            density += np.bincount(index, strength * weight, density.size).reshape(density.shape)
+class _Labels:
+    """Collects points, and adds them to the grid all at once, wrapping at the border."""
+
+    def __init__(self, shape: Shape, grid_um: float) -> None:
+        self._shape = shape
+        self._grid_um = grid_um
+        self._points: list[FloatArray] = []
+        self._strengths: list[FloatArray] = []
+
+    def add(self, points_um: FloatArray, strength: float) -> None:
+        self._points.append(points_um)
+        self._strengths.append(np.full(len(points_um), strength))
+
+    def density(self) -> FloatArray:
+        """Return the labels on the grid, with bilinear weights."""
+        position = np.concatenate(self._points) / self._grid_um
+        strength = np.concatenate(self._strengths)
+        base = np.floor(position).astype(np.int64)
+        fraction = position - base
+        height, width = self._shape
+        total = np.zeros(height * width)
+        for dy in (0, 1):
+            for dx in (0, 1):
+                weight = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
+                index = (base[:, 0] + dy) % height * width + (base[:, 1] + dx) % width
+                total += np.bincount(index, strength * weight, total.size)
+        return total.reshape(self._shape)

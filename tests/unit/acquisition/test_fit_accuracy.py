@@ -24,9 +24,7 @@ def test_on_256_pixels_at_300_photons_and_with_a_calibration_at_10(structure, se
     rng = np.random.default_rng(seed)
     density = draw_structure(structure, (512, 512), 0.03, rng)
     patterns = paper_patterns(phases_rad=tuple(rng.uniform(0, 6, 3)))
-    stack = simulate_sim(
-        density, Conditions(patterns=patterns, photons=300.0, intensity=(1.0,) * 15), rng
-    )
+    stack = simulate_sim(density, Conditions(patterns=patterns, photons=300.0, intensity=(1.0,) * 15), rng)
     bright = fit(stack.raw)
     for found, true in zip(bright, patterns, strict=True):
         assert abs(found.angle_deg - true.angle_deg) < 0.1

@@ -26,4 +26,4 @@ def test_nine_frames_give_an_image_that_lies_on_the_object():
     assert np.hypot(*best_shift(stack.object[INNER], image[INNER])) < 0.05
     wide = bicubic_enlarge(signal.mean(axis=0), 2)
     better = fair_scores(stack.object[INNER], image[INNER]).psnr_db
-    assert better > fair_scores(stack.object[INNER], wide[INNER]).psnr_db + 1
+    assert better > fair_scores(stack.object[INNER], wide[INNER]).psnr_db + 2  # 2.3 measured
