@@ -111,9 +111,7 @@ def main() -> None:
         print(json.dumps(found))
         return
     side = options.side
-    print(
-        f"{options.model}, 15 frames of {side} x {side} px, {options.threads} threads, torch {torch.__version__}"
-    )
+    print(f"{options.model}, 15 frames of {side} x {side} px, {options.threads} threads")
     for key, label in (
         ("load_s", "load the model"),
         ("pattern_fit_s", "fit the patterns"),

@@ -8,7 +8,7 @@ Writes reconstructed_sr.tif and reconstructed.png into the folder (the current o
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 import dlsim_ij as dlsim
 from dlsim_ij.quality import fair_scores
@@ -34,7 +34,8 @@ def main(raw_file: Path = HERE / "demo_raw.tif", folder: Path = Path()) -> None:
         for name, image in (("widefield", result.widefield), ("Wiener", result.wiener), ("network", result.sr)):
             print(f"{name:10} {fair_scores(truth, image.values).psnr_db:5.1f} dB")
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
     left.imshow(result.widefield, cmap="gray")
     left.set_title("widefield")
     right.imshow(result.sr, cmap="gray", vmin=0)
@@ -42,7 +43,6 @@ def main(raw_file: Path = HERE / "demo_raw.tif", folder: Path = Path()) -> None:
     for axes in (left, right):
         axes.set_axis_off()
     figure.savefig(folder / "reconstructed.png")
-    plt.close(figure)
 
 
 if __name__ == "__main__":

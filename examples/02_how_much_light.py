@@ -9,8 +9,8 @@ places against PSNR after the best gain and offset. Writes how_much_light.png.
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 import dlsim_ij as dlsim
 from dlsim_ij.quality import fair_scores
@@ -35,13 +35,13 @@ def main(folder: Path = Path()) -> None:
             curves[name].append(fair_scores(stack.object, image.values).psnr_db)
         print(f"{photons:5.0f}  " + "  ".join(f"{name} {values[-1]:.1f} dB" for name, values in curves.items()))
 
-    figure, axes = plt.subplots(layout="constrained")
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
     for name, values in curves.items():
         axes.semilogx(PHOTONS, values, "o-", label=name)
     axes.set(xlabel="photo-electrons per pixel and frame", ylabel="PSNR against the truth (dB)")
     axes.legend()
     figure.savefig(folder / "how_much_light.png")
-    plt.close(figure)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def main(folder: Path = Path()) -> None:
         table.writerow(["field", "pieces", "largest_area_um2"])
         for number in range(3):
             rng = np.random.default_rng(number)
-            density = draw_structure("mitochondria", (192, 192), 0.03, rng)
+            density = draw_structure("mitochondria", (256, 256), 0.03, rng)
             stack = simulate_sim(density, paper_conditions(rng, photons=(100, 100)), rng)
             image = dlsim.reconstruct(stack.raw, pixel_size_um=0.06).sr
             result = fiji.run_macro(MACRO, "1", image=image)

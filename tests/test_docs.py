@@ -36,7 +36,7 @@ def commands(page):
             yield shlex.split(line.strip().removeprefix("$ "), comments=True)
 
 
-@pytest.mark.parametrize(("page", "needs_java"), pages_that_run())
+@pytest.mark.parametrize(("page", "needs_java"), list(pages_that_run()))
 def test_every_block_runs(page, needs_java, tmp_path, monkeypatch, capsys, request):
     """In one namespace per page, in a folder that holds the demo's stack and nothing else."""
     if needs_java:

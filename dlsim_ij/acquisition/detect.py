@@ -80,7 +80,7 @@ def detect_acquisition(
         order="angle-major",
         patterns=patterns,
         optics=optics,
-        warnings=(*serious, *_weak_patterns(patterns), *_camera_problems(frames)),
+        warnings=(*serious, *_weak_patterns(patterns), *_camera_problems(frames, n_angles)),
         fit=not serious,
     )
 
@@ -92,10 +92,12 @@ def _refuse_unusable(frames: NDArray[Any]) -> None:
             raise LayoutError(
                 f"frame {number + 1} of {len(frames)} is constant", "was the stack saved completely?"
             )
-    for number in range(1, len(flat)):
-        if np.array_equal(flat[number], flat[number - 1]):
+    seen: dict[bytes, int] = {}
+    for number, frame in enumerate(flat, start=1):
+        first = seen.setdefault(frame.tobytes(), number)
+        if first != number:
             raise LayoutError(
-                f"frames {number} and {number + 1} are identical: no camera gives the same noise twice",
+                f"frames {first} and {number} are identical: no camera gives the same noise twice",
                 "was a frame copied? A raw stack has as many exposures as frames",
             )
 
@@ -168,15 +170,15 @@ def _weak_patterns(patterns: Sequence[Pattern]) -> list[Notice]:
     ]
 
 
-def _camera_problems(frames: NDArray[Any]) -> list[Notice]:
+def _camera_problems(frames: NDArray[Any], n_angles: int) -> list[Notice]:
     notices = []
-    means = frames.mean(axis=(1, 2), dtype=np.float64) - estimate_offset(frames)
+    # over all phases the pattern adds up to even light; a single frame may be brighter where the structure lies
+    means = frames.reshape(n_angles, -1).mean(axis=1, dtype=np.float64) - estimate_offset(frames)
     if means.mean() > 0 and np.ptp(means) > _UNEVEN * means.mean():
-        change = 100 * (means[-1] / means[0] - 1) if means[0] > 0 else float("nan")
+        change = 100 * np.ptp(means) / means.mean()
         notices.append(
             (
-                f"The brightness of the frames varies by {100 * np.ptp(means) / means.mean():.0f} % "
-                f"(last against first: {change:+.0f} %); it was evened out.",
+                f"The brightness of the angles varies by {change:.0f} %; it was evened out.",
                 "Bleaching or an unsteady lamp: use less light or shorter exposures if it grows.",
             )
         )

@@ -37,6 +37,7 @@ REGULAR_PERIOD = 0.05
 _CANDIDATES = 16
 _NEARLY = 0.3  # of the highest score: how far down a peak of a regular set may lie
 _IRREGULARITY_COST = 0.02  # in units of the highest score, per (2 degrees)^2 and (1 %)^2
+_SMALL_SIDE_PX = 256
 _FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period is the same everywhere
 
 
@@ -95,7 +96,7 @@ def fit_patterns(
     for number, (bands, (products, levels), frequency) in enumerate(
         zip(all_bands, correlations, frequencies, strict=True)
     ):
-        fitted = _measured(bands, products, levels, frequency, steps, optics.cutoff_px, known and known[number])
+        fitted = _measured(bands, products, levels, frequency, steps, optics.cutoff_px, known[number] if known else None)
         patterns.append(_moved_origin(fitted, origin))
     return patterns
 
@@ -195,13 +196,16 @@ def _products(bands: list[NDArray[Any]], cutoff_px: float) -> tuple[list[Complex
 def _coarse_peaks(
     products: list[ComplexArray], levels: list[float], cutoff_px: float
 ) -> list[tuple[float, tuple[float, float]]]:
-    """Return the highest peaks (score, frequency of order 1) on a grid of half a sample, best first.
+    """Return the highest peaks (score, frequency of order 1) on a fine grid, best first.
 
     The score sums the orders' squared heights over the usual ones.
     """
     height, width = products[0].shape
     orders = len(products)
-    size = (2 * height, 2 * width)
+    # order 2 is looked up at twice the frequency, on a grid twice as coarse; in a small field, where peaks
+    # are few and broad, half a sample there hides the highest
+    finer = 4 if max(height, width) <= _SMALL_SIDE_PX else 2
+    size = (finer * height, finer * width)
     score = np.zeros(size)
     fy, fx = np.fft.fftfreq(size[0]), np.fft.fftfreq(size[1])
     index_y, index_x = np.arange(size[0]), np.arange(size[1])
@@ -220,7 +224,7 @@ def _coarse_peaks(
         if score[y, x] <= 0:
             break
         peaks.append((float(score[y, x]), (float(fy[y]), float(fx[x]))))
-        near = np.arange(-2, 3)  # the same peak on neighbouring grid points
+        near = np.arange(-finer, finer + 1)  # the same peak on neighbouring grid points
         score[np.ix_((y + near) % size[0], (x + near) % size[1])] = -1
     return peaks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path, PurePath
 
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.frames import image_files, natural_key, numbered
-from dlsim_ij.images.read import image_name, is_folder
+from dlsim_ij.images.read import file_axes, image_name, is_folder
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +74,17 @@ def is_frame_folder(folder: Path) -> bool:
     frames = numbered(files)
     if frames is None or len(files) < 2 or len({frame.prefix for frame in frames}) > 1:
         return False
-    return all(_is_single_plane(path) for path in (files[0], files[-1]))
+    votes = [_is_single_plane(path) for path in (files[0], files[-1])]
+    return True in votes and False not in votes
 
 
-def _is_single_plane(path: Path) -> bool:
-    from dlsim_ij.images.read import read_file
-
-    return read_file(path, None).axes == "YX"
+def _is_single_plane(path: Path) -> bool | None:
+    """Return None for a damaged file: it has no vote, and is refused by name when its turn comes."""
+    try:
+        return file_axes(path) == "YX"
+    except ImageError as error:
+        logger.info("%s", error.message)
+        return None
 
 
 def _walk(folder: Path, top: Path, frame_folders: bool, seen: set[Path]) -> list[ImageInput]:

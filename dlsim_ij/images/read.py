@@ -13,7 +13,7 @@ import xarray as xr
 
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.axes import check_axes, in_order
-from dlsim_ij.images.tiff import DAMAGED, MAP_FROM_BYTES, Contents, read_tiff
+from dlsim_ij.images.tiff import DAMAGED, MAP_FROM_BYTES, Contents, read_tiff, tiff_axes
 
 _BY_FIRST_BYTES = (
     (b"\xff\xd8\xff", "a JPEG picture, whose pixels are no measurements any more"),
@@ -100,22 +100,34 @@ def _unreachable(path: Path, error: OSError) -> ImageError:
 
 
 def read_file(path: Path, axes: str | None) -> Contents:
-    """Read a single file by its first bytes, not by its name."""
+    """Read a single file."""
     try:
-        with open(path, "rb") as file:
-            start = file.read(16)
-        if start.startswith(_TIFF_STARTS):
-            if path.suffix.lower() == ".npy":
-                raise ImageError(f"{path} is a TIFF with the name of a numpy file", "rename it to .tif")
-            return read_tiff(path, axes)
-        if start.startswith(_NPY_START):
-            if path.suffix.lower() != ".npy":
-                raise ImageError(f"{path} is a numpy file with another name", "rename it to .npy")
-            return _read_npy(path, axes)
-    except ImageError:
-        raise
+        return read_tiff(path, axes) if _is_tiff(path) else _read_npy(path, axes)
     except OSError as error:
         raise _unreachable(path, error) from error
+
+
+def file_axes(path: Path) -> str:
+    """Return the axes of a single file; of a TIFF, no pixel is read for it."""
+    try:
+        return tiff_axes(path) if _is_tiff(path) else _read_npy(path, None).axes
+    except OSError as error:
+        raise _unreachable(path, error) from error
+
+
+def _is_tiff(path: Path) -> bool:
+    """Tell TIFF from .npy by the first bytes; what is neither, or pretends to be the other, is refused."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    npy_name = path.suffix.lower() == ".npy"
+    if start.startswith(_TIFF_STARTS):
+        if npy_name:
+            raise ImageError(f"{path} is a TIFF with the name of a numpy file", "rename it to .tif")
+        return True
+    if start.startswith(_NPY_START):
+        if not npy_name:
+            raise ImageError(f"{path} is a numpy file with another name", "rename it to .npy")
+        return False
     raise ImageError(f"{path} is {_what_it_is(start)}", "TIFF, OME-TIFF and .npy can be read")
 
 

@@ -74,6 +74,12 @@ def read_tiff(path: Path, axes: str | None) -> Contents:
     return Contents(pixels.reshape(shape), letters, known)
 
 
+def tiff_axes(path: Path) -> str:
+    """Return the axes of a TIFF file without reading its pixels."""
+    with tiff_messages(path), open_tiff(path) as tiff:
+        return _axes(_only_series(tiff, path), None, path)[0]
+
+
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF file; what tifffile cannot read becomes an `ImageError`."""

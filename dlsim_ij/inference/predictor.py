@@ -32,8 +32,8 @@ from dlsim_ij.results import Result
 Resize = Callable[[NDArray[Any], float], NDArray[Any]]
 Progress = Callable[[int, int], None]
 
-# Up to this side of the network's input a field runs whole. The memory for one tile of this size is the
-# memory that any larger field takes: 1.3 GB for sim15, 3 GB for the seed's U-Net.
+# Up to this side of the network's input a field runs whole: margins cost time. The network's own memory for a
+# larger field is that for one tile of this size.
 WHOLE_FIELD_PX = 1024
 
 

@@ -68,6 +68,10 @@ def test_it_exits_soon_after_a_blur_with_its_own_exit_code(tmp_path, display):
         processor = fiji.to_imageplus(IMAGE).getProcessor()
         JClass("ij.plugin.filter.GaussianBlur")().blurGaussian(processor, 2.0, 2.0, 0.01)
         JClass("ij.plugin.filter.RankFilters")().rank(processor, 2.0, 4)
+        import logging
+        logger = logging.getLogger("dlsim_ij.fiji.shutdown")  # it would name threads that did not end
+        logger.setLevel(logging.INFO)
+        logger.addHandler(logging.StreamHandler())
         print(launch.session().headless, launch.session().preferences, time.time())
         sys.exit(7)
     """
@@ -167,14 +171,14 @@ def test_xvfb_is_stopped_and_collected_at_exit_and_display_is_not_changed(tmp_pa
 
 
 def test_numpy_linalg_works_after_java_started(tmp_path):
-    """Without DisablePrimordialThreadGuardPages this is a segmentation fault."""
+    """Without DisablePrimordialThreadGuardPages this is a segmentation fault, with several threads."""
     code = """
         matrix = np.random.default_rng(0).random((200, 200)) + 200 * np.eye(200)
         np.testing.assert_allclose(np.linalg.inv(matrix) @ matrix, np.eye(200), atol=1e-9)
         np.linalg.svd(np.random.default_rng(1).random((300, 300)))
         print("fine")
     """
-    assert run(code, tmp_path) == (0, "fine\n", "")
+    assert run(code, tmp_path, OMP_NUM_THREADS="4") == (0, "fine\n", "")
 
 
 def test_torch_and_java_share_the_process(tmp_path):

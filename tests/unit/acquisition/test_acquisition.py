@@ -27,7 +27,7 @@ def off(a, b):
 
 
 @pytest.mark.parametrize("structure", ["microtubules", "mitochondria", "adhesions", "actin"])
-@pytest.mark.parametrize("seed", [1, 2])  # adhesions of seed 0: five blobs, found 4 degrees off
+@pytest.mark.parametrize("seed", [0, 1])
 def test_the_fit_finds_the_true_pattern(structure, seed):
     stack = make_stack(structure, seed=seed)
     for found, true in zip(fit(stack.raw), stack.conditions.patterns, strict=True):
@@ -104,7 +104,7 @@ def test_bleaching_and_saturation_are_told():
     bleached = (stack.raw * np.linspace(1, 0.6, 15)[:, None, None]).astype(np.uint16)
     bleached[:, 40:50, 40:50] = 65535
     told = " ".join(message for message, _ in detect_acquisition(bleached, 0.06).warnings)
-    assert "brightness of the frames varies" in told
+    assert "brightness of the angles varies" in told
     assert "saturated" in told
 
 
@@ -112,10 +112,10 @@ def test_empty_and_copied_frames_are_refused():
     raw = make_stack().raw
     constant, copied = raw.copy(), raw.copy()
     constant[4] = 100
-    copied[7] = copied[6]
+    copied[7] = copied[1]
     with pytest.raises(LayoutError, match="frame 5 of 15 is constant"):
         detect_acquisition(constant, 0.06)
-    with pytest.raises(LayoutError, match="frames 7 and 8 are identical"):
+    with pytest.raises(LayoutError, match="frames 2 and 8 are identical"):
         detect_acquisition(copied, 0.06)
 
 

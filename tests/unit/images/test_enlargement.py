@@ -101,6 +101,7 @@ def test_only_the_right_place_fits():
         np.repeat(np.repeat(native_frames(), 2, axis=1), 2, axis=2),  # pixels doubled
         np.rint(gaussian_filter(bicubic_enlarge(native_frames(), 2), (0, 1, 1))),  # filtered afterwards
         bicubic_enlarge(native_frames(), 2) + np.random.default_rng(0).normal(0, 2, (3, 88, 100)),
+        np.rint(bicubic_enlarge(native_frames(), 2) + np.random.default_rng(0).normal(0, 2, (3, 88, 100))),
         native_frames(20, 20),  # too small to tell
         bicubic_enlarge(native_frames(), 3),  # by another scale
     ],
@@ -113,6 +114,7 @@ def test_only_the_right_place_fits():
         "doubled",
         "filtered",
         "noise added",
+        "noise added, whole numbers",
         "small",
         "by 3",
     ],

@@ -124,6 +124,22 @@ def test_numbered_stacks_are_not_frames(tmp_path):
     assert [one.name for one in expand_inputs([tmp_path / "a"])] == ["cell_0", "cell_1"]
 
 
+@pytest.mark.parametrize(
+    ("damaged", "expected"), [("cell_0.tif", ["cell_0", "cell_1"]), ("cell_1.tif", ["cell_0", "cell_1"])]
+)
+def test_a_damaged_stack_does_not_stop_the_others(damaged, expected, tmp_path):
+    write_frames(tmp_path / "a", [frames(3), frames(3)], "cell_{}.tif")
+    (tmp_path / "a" / damaged).write_bytes(b"II*\0")
+    assert [one.name for one in expand_inputs([tmp_path / "a"])] == expected
+
+
+@pytest.mark.parametrize("damaged", ["HE_00.tif", "HE_02.tif"])
+def test_a_damaged_frame_does_not_split_the_folder(damaged, tmp_path):
+    write_frames(tmp_path / "a", frames(3))
+    (tmp_path / "a" / damaged).write_bytes(b"")
+    assert [one.path for one in expand_inputs([tmp_path / "a"])] == [tmp_path / "a"]
+
+
 def test_single_planes_one_by_one(tmp_path):
     write_frames(tmp_path / "HER", frames(3), "Sample_{}.tif")
     assert len(expand_inputs([tmp_path / "HER"])) == 1

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import xarray as xr
 
+import dlsim_ij.images.read
 import dlsim_ij.images.tiff
 import dlsim_ij.images.write
 from dlsim_ij.errors import OutputError
@@ -174,7 +175,9 @@ def test_plain_tiff_of_every_type_and_order(byteorder, bigtiff, dtype, tmp_path)
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_npy_of_either_order(byteorder, tmp_path):
+@pytest.mark.parametrize("map_from_bytes", [10, 10**6])
+def test_npy_of_either_order(byteorder, map_from_bytes, tmp_path, monkeypatch):
+    monkeypatch.setattr(dlsim_ij.images.read, "MAP_FROM_BYTES", map_from_bytes)
     values = image("IYX").values
     np.save(tmp_path / "a.npy", values.astype(f"{byteorder}u2"))
     back = read_image(tmp_path / "a.npy")

@@ -109,12 +109,6 @@ def test_per_image_batchnorm_refuses_tiles(tmp_path):
         run_network(model, channels, tile_px=256)
 
 
-def test_the_seeds_network_never_gives_negative_counts(seed_model, stack):
-    image = predict(seed_model, stack.raw).image
-    assert image.shape == (160, 176)
-    assert image.min() >= 0
-
-
 @pytest.mark.parametrize(("gain", "offset"), [(3.0, 0.0), (1.0, 900.0), (0.5, -40.0)])
 def test_gain_and_offset_of_the_camera_only_scale_the_image(native, stack, gain, offset):
     raw = stack.raw.astype(np.float64)
@@ -170,7 +164,9 @@ def test_the_seeds_recipe_step_by_step(seed_model, stack):
     enlarged = np.stack([bicubic_enlarge(stack.raw[number], 2) for number in (0, 5, 10)])
     with torch.no_grad():
         counts = 15383.0 * seed_model.network(torch.from_numpy(enlarged / 5315.0).float()[None])[0, 0].numpy()
-    assert counts.min() < 0  # so that clipping is tested
+        middle = float(np.median(counts))
+        seed_model.network.outc5.bias -= middle / 15383.0  # half of the pixels are negative, and clipped
+    counts -= middle
     image = predict(seed_model, stack.raw).image
     np.testing.assert_allclose(image, np.maximum(counts, 0), rtol=1e-3, atol=1e-5 * np.ptp(counts))
 

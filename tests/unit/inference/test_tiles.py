@@ -10,8 +10,11 @@ from dlsim_ij.networks import create_network
 
 
 @given(
-    blocks=st.integers(1, 60), tile=st.integers(20, 200), margin=st.integers(0, 40), multiple=st.sampled_from([1, 8, 16])
-)  # fmt: skip
+    blocks=st.integers(1, 60),
+    tile=st.integers(20, 200),
+    margin=st.integers(0, 40),
+    multiple=st.sampled_from([1, 8, 16]),
+)
 def test_cores_cover_the_axis_once_and_margins_are_kept(blocks, tile, margin, multiple):
     length = blocks * multiple
     try:
