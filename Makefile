@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: setup system
 	$(BIN)/dlsim doctor || true
 	$(BIN)/dlsim run examples/demo_raw.tif -o demo_out --truth examples/demo_truth.tif --overwrite
-	@echo "Open demo_out/report.html in a browser."
+	@echo "Open $(CURDIR)/demo_out/report.html in a browser."
 
 test: setup-dev system-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -31,7 +31,11 @@ def main(raw_file: Path = HERE / "demo_raw.tif", folder: Path = Path()) -> None:
 
     if raw_file == HERE / "demo_raw.tif":  # simulated, so the truth is known
         truth = dlsim.read_image(HERE / "demo_truth.tif").values
-        for name, image in (("widefield", result.widefield), ("Wiener", result.wiener), ("network", result.sr)):
+        for name, image in (
+            ("widefield", result.widefield),
+            ("Wiener", result.wiener),
+            ("network", result.sr),
+        ):
             print(f"{name:10} {fair_scores(truth, image.values).psnr_db:5.1f} dB")
 
     figure = Figure(figsize=(10, 5), layout="constrained")

@@ -33,7 +33,9 @@ def main(folder: Path = Path()) -> None:
         result = dlsim.reconstruct(stack.raw, pixel_size_um=PIXEL_UM)
         for name, image in zip(curves, (result.widefield, result.wiener, result.sr), strict=True):
             curves[name].append(fair_scores(stack.object, image.values).psnr_db)
-        print(f"{photons:5.0f}  " + "  ".join(f"{name} {values[-1]:.1f} dB" for name, values in curves.items()))
+        print(
+            f"{photons:5.0f}  " + "  ".join(f"{name} {values[-1]:.1f} dB" for name, values in curves.items())
+        )
 
     figure = Figure(layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""Make the stack of `make demo`: microtubules in the paper's microscope, 8 photo-electrons at the brightest places.
+"""Make the stack of `make demo`: microtubules, 8 photo-electrons per pixel at the brightest places.
 
     python examples/make_demo_stack.py [FOLDER]
 

@@ -1,6 +1,6 @@
 """Draw the picture of the README from what `make demo` wrote: widefield, Wiener SIM, result and truth.
 
-    python examples/make_readme_figure.py [RESULTS [PICTURE]]
+python examples/make_readme_figure.py [RESULTS [PICTURE]]
 """
 
 import io

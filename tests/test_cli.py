@@ -1,13 +1,18 @@
 """What holds for every verb."""
 
 import importlib
+import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dlsim_ij.cli import main
 from dlsim_ij.cli.main import VERBS, run
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -51,6 +56,50 @@ def test_wrong_usage_is_one_line_and_a_hint(words, error, hint, capsys, tmp_path
     assert lines[1].startswith(f"hint: {hint}")
     assert len(lines) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+JSON_CALLS = [
+    "doctor --engine none",
+    "models",
+    "models sim15",
+    "simulate -o simulated --size 64 --count 2",
+    "train configs/sim15.yaml --dry-run",
+    "run demo_raw.tif -o results --engine none",
+    "run demo_raw.tif -o results --engine none --dry-run",
+    "predict demo_raw.tif -o images",
+    "score --truth demo_truth.tif --image demo_truth.tif",
+    "report made",
+    pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
+]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Return a folder with inputs and, for `report`, the results of a run."""
+    folder = tmp_path_factory.mktemp("work")
+    for name in ("demo_raw.tif", "demo_truth.tif"):
+        shutil.copy(ROOT / "examples" / name, folder)
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    (folder / "macro.ijm").write_text('print("log"); return "value";')
+    words = ["run", str(folder / "demo_raw.tif"), "-o", str(folder / "made"), "--engine", "none", "-q"]
+    assert run(words) == 0
+    return folder
+
+
+@pytest.mark.parametrize("line", JSON_CALLS)
+def test_json_is_all_that_stands_on_stdout(line, work, monkeypatch, capfd, request):
+    if line.startswith("macro"):
+        request.getfixturevalue("fiji")
+    monkeypatch.chdir(work)
+    assert run([*line.split(), "--json"]) == 0
+    rows = [json.loads(text) for text in capfd.readouterr().out.splitlines()]
+    assert rows
+    assert all(isinstance(row, dict) for row in rows)
+
+
+def test_the_json_calls_cover_the_verbs():
+    covered = {str(getattr(call, "values", [call])[0]).split()[0] for call in JSON_CALLS}
+    assert set(VERBS) - covered == {"prepare"}  # has an end-to-end test of its own, tests/e2e
 
 
 def test_a_traceback_is_shown_only_when_asked_for(capsys, tmp_path):

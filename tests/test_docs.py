@@ -12,7 +12,12 @@ from dlsim_ij.cli.main import VERBS, run
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "fiji_macros" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "fiji_macros" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NEEDS_JAVA = re.compile(r"\bFiji\(|^\$ dlsim macro", re.MULTILINE)
 
@@ -68,7 +73,9 @@ def test_commands_that_are_only_shown_exist(page):
     for words in commands(page):
         assert words[1] in VERBS, words
         command = importlib.import_module(f"dlsim_ij.cli.{words[1]}").command
-        known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+        known = {
+            flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)
+        }
         used = {word.partition("=")[0] for word in words[2:] if re.match(r"--?[a-z]", word)}
         assert used <= known | {"--help"}, words
         for word in words[2:]:
@@ -94,7 +101,9 @@ def test_links_and_pictures_lead_to_files(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_scripts_and_settings_named_in_the_text_exist(page):
-    for name in re.findall(r"\b((?:benchmarks|configs|examples|fiji_macros)/[\w/.-]+\.(?:py|yaml|tif|ijm))", text_of(page)):
+    for name in re.findall(
+        r"\b((?:benchmarks|configs|examples|fiji_macros)/[\w/.-]+\.(?:py|yaml|tif|ijm))", text_of(page)
+    ):
         assert (ROOT / name).exists(), name
 
 

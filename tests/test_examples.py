@@ -119,7 +119,9 @@ def test_the_macro_reconstructs_a_path_with_spaces_and_the_open_image(fiji, dlsi
     ("program", "said"), [("no such program", "was not found"), (None, "could not use .*nothing.tif")]
 )
 def test_the_macro_stops_with_the_reason(fiji, dlsim_command, tmp_path, program, said):
-    words = f"dlsim=[{program or dlsim_command}] input=[{tmp_path / 'nothing.tif'}] output=[{tmp_path / 'out'}]"
+    words = (
+        f"dlsim=[{program or dlsim_command}] input=[{tmp_path / 'nothing.tif'}] output=[{tmp_path / 'out'}]"
+    )
     with pytest.raises(dlsim.DlsimError, match=said):
         fiji.run_macro(MACRO.read_text(encoding="utf-8"), words)
     assert not (tmp_path / "out").exists()
@@ -130,7 +132,9 @@ def test_the_macro_stops_with_the_reason(fiji, dlsim_command, tmp_path, program,
 def test_the_macro_runs_in_an_imagej_of_its_own(fiji, dlsim_command, tmp_path):
     """No Python around it: java, ij.jar, -batch, as a user's ImageJ would."""
     jar = fiji.describe()["source"].split()[0]
-    words = f"dlsim=[{dlsim_command}] input=[{ROOT / 'examples' / 'demo_raw.tif'}] output=[{tmp_path / 'out'}]"
+    words = (
+        f"dlsim=[{dlsim_command}] input=[{ROOT / 'examples' / 'demo_raw.tif'}] output=[{tmp_path / 'out'}]"
+    )
     done = subprocess.run(
         ["xvfb-run", "-a", "java", "-cp", jar, "ij.ImageJ", "-batch", MACRO, words],
         capture_output=True, text=True, timeout=120,

@@ -66,7 +66,7 @@ class Call:
         except BaseException as error:
             self._bug = error
         finally:
-            pass  # or ImageJ would keep the thread and its image for ever
+            windows.setTempCurrentImage(None)  # or ImageJ would keep the thread and its image for ever
 
     def abort(self) -> None:
         """Stop at the next statement."""

@@ -20,6 +20,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from dlsim_ij.errors import ImageError
+from dlsim_ij.images.axes import ORDER, check_axes
 from dlsim_ij.images.calibration import LARGEST_DPI_PIXEL_UM, to_um
 
 logger = logging.getLogger(__name__)
@@ -202,8 +203,6 @@ def _check_kind(page: tifffile.TiffPage, path: Path) -> None:
 
 def _axes(series: tifffile.TiffPageSeries, axes: str | None, path: Path) -> tuple[str, tuple[int, ...]]:
     """Name the axes; those of length 1 without a meaning are dropped."""
-    from dlsim_ij.images.axes import ORDER, check_axes
-
     found, shape = series.axes, series.shape
     kept = [i for i, letter in enumerate(found) if shape[i] > 1 or letter in "YXTZC"]
     found, shape = "".join(found[i] for i in kept), tuple(shape[i] for i in kept)

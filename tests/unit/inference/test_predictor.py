@@ -161,7 +161,7 @@ def test_a_large_field_runs_in_tiles_by_itself(native, monkeypatch):
 
 
 def test_the_seeds_recipe_step_by_step(seed_model, stack):
-    enlarged = np.stack([bicubic_enlarge(stack.raw[number], 2) for number in (0, 5, 10)])
+    enlarged = np.stack([bicubic_enlarge(stack.raw[number].astype(np.float32), 2) for number in (0, 5, 10)])
     with torch.no_grad():
         counts = 15383.0 * seed_model.network(torch.from_numpy(enlarged / 5315.0).float()[None])[0, 0].numpy()
         middle = float(np.median(counts))
