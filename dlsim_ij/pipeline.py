@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.fft
 import xarray as xr
 
 import dlsim_ij
@@ -146,27 +148,30 @@ def reconstruct(
     for number, stack in enumerate(stacks):
         undone = enlargement if number == 0 or enlargement is None else _same_enlargement(stack, enlargement)
         native = stack if undone is None else undone.frames
-        found = detect_acquisition(
-            native, native_pixel, optics=optics, n_angles=stacks.n_angles, n_phases=stacks.n_phases
-        )
-        if not found.fit and not force:
-            message, hint = found.warnings[0]
-            raise LayoutError(message, f"{hint} (--force goes on nevertheless)")
+        with scipy.fft.set_workers(threads or os.cpu_count() or 1):
+            found = detect_acquisition(
+                native, native_pixel, optics=optics, n_angles=stacks.n_angles, n_phases=stacks.n_phases
+            )
+            if not found.fit and not force:
+                message, hint = found.warnings[0]
+                raise LayoutError(message, f"{hint} (--force goes on nevertheless)")
+            start = time.perf_counter()
+            prediction = predict(
+                loaded, native, patterns=found.patterns, optics=optics, tile_px=tile_px, threads=threads
+            )
+            seconds += time.perf_counter() - start
+            made: dict[str, np.ndarray] = {"sr": prediction.image}
+            if compare:
+                made["wiener"] = _wiener(native, found, prediction.scaling)
+        if undone is not None:
+            made = {role: undone.to_input_grid(image) for role, image in made.items()}
+        if compare:
+            even = widefield(stack)
+            made["widefield"] = even if undone else (resize or bicubic_enlarge)(even, 2)
+        for role, image in made.items():
+            images[role].append(np.asarray(image, dtype=np.float32))
         acquisition = acquisition or found
         warnings += [notice for notice in found.warnings if notice not in warnings]
-        start = time.perf_counter()
-        prediction = predict(
-            loaded, native, patterns=found.patterns, optics=optics, tile_px=tile_px, threads=threads
-        )  # fmt: skip
-        seconds += time.perf_counter() - start
-        made: dict[str, np.ndarray] = {"sr": prediction.image}
-        if compare:
-            made["wiener"] = _wiener(native, found, prediction.scaling)
-            even = widefield(native)
-            made["widefield"] = widefield(stack) if undone else (resize or bicubic_enlarge)(even, 2)
-        for role, image in made.items():
-            placed = undone.to_input_grid(image) if undone and role != "widefield" else image
-            images[role].append(np.asarray(placed, dtype=np.float32))
     assert acquisition is not None  # split_stack gives at least one stack
 
     output_pixel = None if pixel is None else native_pixel / 2

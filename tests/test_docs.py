@@ -26,12 +26,16 @@ def text_of(page):
     return page.read_text(encoding="utf-8")
 
 
+def name_of(page):
+    return page.relative_to(ROOT).as_posix()
+
+
 def pages_that_run():
     for page in PAGES:
         code = "".join(block for _, block in BLOCK.findall(text_of(page)))
         if code:
             marks = [pytest.mark.jvm] if NEEDS_JAVA.search(code) else []
-            yield pytest.param(page, bool(marks), marks=marks, id=page.name)
+            yield pytest.param(page, bool(marks), marks=marks, id=name_of(page))
 
 
 def commands(page):
@@ -67,7 +71,7 @@ def test_the_readme_has_blocks_of_both_kinds():
     assert {"python", "console"} <= set(kinds)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_that_are_only_shown_exist(page):
     """Those need data of the user; verb and options are checked, and files of the repository."""
     for words in commands(page):
@@ -83,7 +87,7 @@ def test_commands_that_are_only_shown_exist(page):
                 assert (ROOT / word).exists(), words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_options_named_in_the_text_exist(page):
     """`dlsim VERB --option` in running text."""
     for verb, rest in re.findall(r"`dlsim ([a-z]+)([^`]*)`", text_of(page)):
@@ -93,13 +97,13 @@ def test_options_named_in_the_text_exist(page):
         assert set(re.findall(r"--[a-z-]+", rest)) <= known | {"--help"}, f"dlsim {verb}{rest}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_and_pictures_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(page)):
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_scripts_and_settings_named_in_the_text_exist(page):
     for name in re.findall(
         r"\b((?:benchmarks|configs|examples|fiji_macros)/[\w/.-]+\.(?:py|yaml|tif|ijm))", text_of(page)
@@ -107,7 +111,7 @@ def test_scripts_and_settings_named_in_the_text_exist(page):
         assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_targets_of_make_exist(page):
     makefile = text_of(ROOT / "Makefile")
     for target in re.findall(r"(?:^ +|`|\$ )make ([a-z]+)", text_of(page), re.MULTILINE):

@@ -114,14 +114,14 @@ def wiener_images(
     padded, (top, left) = _fade_out(frames)
     curves = _Curves(first, optics.cutoff_px)
     moved = _moved_bands(padded, patterns, curves, (top, left))
-    spectrum = scipy.fft.rfft2(moved, workers=-1)
+    spectrum = scipy.fft.rfft2(moved)
     strength = _strength(moved.shape, patterns, curves)
     squared = _squared_frequencies(moved.shape, (0.0, 0.0))
     images = np.empty((len(filters), 2 * height, 2 * width), dtype=np.float32)
     for image, one in zip(images, filters, strict=True):
         response = _apodisation(squared, one.apodisation_end * optics.cutoff_px)
         response /= strength + np.float32(one.wiener**2)
-        whole = scipy.fft.irfft2(spectrum * response, s=moved.shape, workers=-1)
+        whole = scipy.fft.irfft2(spectrum * response, s=moved.shape)
         image[...] = whole[2 * top : 2 * (top + height), 2 * left : 2 * (left + width)]
     return images
 
@@ -197,12 +197,12 @@ def _moved_bands(
         start += n_phases
         even_light += bands[0]
         for order, band in enumerate(bands[1:], start=1):
-            doubled = _double(scipy.fft.fft2(band, workers=-1) * response)
+            doubled = _double(scipy.fft.fft2(band) * response)
             carrier_y, carrier_x = _carrier(doubled.shape, pattern, order, origin)
             doubled *= carrier_y[:, None]
             # band -m is the conjugate: together twice the real part
             total += np.float32(2 * curves.weights[order]) * (doubled * carrier_x).real
-    total += _double(scipy.fft.fft2(even_light, workers=-1) * response).real
+    total += _double(scipy.fft.fft2(even_light) * response).real
     return total
 
 
@@ -214,7 +214,7 @@ def _double(spectrum: NDArray[np.complexfloating]) -> NDArray[np.complexfloating
     wide[:y, :x], wide[:y, -x:] = spectrum[:y, :x], spectrum[:y, -x:]
     wide[-y:, :x], wide[-y:, -x:] = spectrum[-y:, :x], spectrum[-y:, -x:]
     wide *= 4
-    return scipy.fft.ifft2(wide, workers=-1, overwrite_x=True)
+    return scipy.fft.ifft2(wide, overwrite_x=True)
 
 
 def _carrier(

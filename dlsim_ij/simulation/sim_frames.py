@@ -222,7 +222,7 @@ def simulate_sim(
     optics = conditions.optics
     factor = points_per_pixel
     height, width = _native_size(density.shape, factor)
-    spectrum = scipy.fft.fft2(density.astype(np.float32), workers=-1)
+    spectrum = scipy.fft.fft2(density.astype(np.float32))
     cutoff = optics.cutoff_px * conditions.cutoff_factor
     radius = np.hypot(scipy.fft.fftfreq(height)[:, None], scipy.fft.fftfreq(width)[None, :])
     transfer = otf_profile(radius, cutoff, conditions.otf_damping) * _pixel_transfer(height, width)
@@ -230,7 +230,7 @@ def simulate_sim(
     to_native = (transfer * _ramp(height, width, (factor - 1) / 2 / factor)).astype(np.complex64)
 
     still = _cropped(spectrum, height, width, factor)
-    even = scipy.fft.ifft2(still * to_native, workers=-1).real
+    even = scipy.fft.ifft2(still * to_native).real
     out_of_focus = _haze(haze_density if haze_density is not None else density, conditions, factor, radius)
     background = conditions.haze * out_of_focus + conditions.flat * float(even.mean())
     level = float(np.percentile(even + background, _WIDEFIELD_PERCENT))
@@ -244,10 +244,9 @@ def simulate_sim(
         bands = [
             scipy.fft.ifft2(
                 _cropped(
-                    scipy.fft.fft2(density * _wave(density.shape, pattern, order, factor), workers=-1),
+                    scipy.fft.fft2(density * _wave(density.shape, pattern, order, factor)),
                     height, width, factor,
                 ) * to_native,
-                workers=-1,
             )
             for order in range(1, pattern.orders + 1)
         ]  # fmt: skip
@@ -332,9 +331,9 @@ def _haze(density: FloatArray, conditions: Conditions, factor: int, radius: Floa
     """Return blurred out-of-focus light on native pixels, with the mean of the density."""
     height, width = radius.shape
     moved = np.roll(density, (density.shape[0] // 2, density.shape[1] // 3), axis=(0, 1))
-    spectrum = _cropped(scipy.fft.fft2(moved.astype(np.float32), workers=-1), height, width, factor)
+    spectrum = _cropped(scipy.fft.fft2(moved.astype(np.float32)), height, width, factor)
     blur = np.exp(-2 * (np.pi * conditions.haze_sigma_px * radius) ** 2)
-    blurred: FloatArray = scipy.fft.ifft2(spectrum * blur, workers=-1).real
+    blurred: FloatArray = scipy.fft.ifft2(spectrum * blur).real
     return np.maximum(blurred, 0)
 
 
@@ -348,5 +347,5 @@ def _ideal_sim(
     fy, fx = 2 * scipy.fft.fftfreq(2 * height), 2 * scipy.fft.fftfreq(2 * width)
     apodisation = np.cos(np.pi / 2 * np.minimum(np.hypot(fy[:, None], fx[None, :]) / end, 1))
     shift = _ramp(2 * height, 2 * width, (factor / 2 - 1) / 2 / (factor / 2))
-    image: FloatArray = scipy.fft.ifft2(cut * apodisation * shift, workers=-1).real
+    image: FloatArray = scipy.fft.ifft2(cut * apodisation * shift).real
     return image
