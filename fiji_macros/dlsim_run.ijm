@@ -56,10 +56,10 @@ if (folder != "") {
     deleted = File.delete(folder);
 }
 if (startsWith(answer, "Cannot run"))
-    exit("'" + program + "' was not found.\nInstall dlsim, or give its place: dlsim=[/path/to/dlsim]");
+    exit("'" + program + "' was not found. Install dlsim, or give its place: dlsim=[/path/to/dlsim]");
 start = indexOf(answer, "\"sr\": \"");
 if (start < 0)
-    exit("dlsim could not use " + input + ".\nTo see why, run in a terminal:\n" + program + " run \"" + input + "\" -o \"" + output + "\"");
+    exit("dlsim could not use " + input + ". To see why, run in a terminal: " + program + " run \"" + input + "\" -o \"" + output + "\"");
 rest = substring(answer, start + 7);
 result = replace(substring(rest, 0, indexOf(rest, "\"")), "\\\\\\\\", "\\\\");
 open(result);

@@ -136,8 +136,8 @@ def _step_problems(
         return []
     return [
         (
-            f"The frames of angle {agreement.index(worst) + 1} are not in step: the worst has {worst:.2f} of the "
-            f"pattern that its place demands, at least {_IN_STEP:g} is needed.",
+            f"The frames of angle {agreement.index(worst) + 1} are not in step: the worst has {worst:.2f} of "
+            f"the pattern that its place demands, at least {_IN_STEP:g} is needed.",
             "Are the frames in the right order, and does each angle have its own frames only?",
         )
     ]
@@ -172,7 +172,7 @@ def _weak_patterns(patterns: Sequence[Pattern]) -> list[Notice]:
 
 def _camera_problems(frames: NDArray[Any], n_angles: int) -> list[Notice]:
     notices = []
-    # over all phases the pattern adds up to even light; a single frame may be brighter where the structure lies
+    # over all phases the pattern adds up to even light; one frame may be brighter where the structure lies
     means = frames.reshape(n_angles, -1).mean(axis=1, dtype=np.float64) - estimate_offset(frames)
     if means.mean() > 0 and np.ptp(means) > _UNEVEN * means.mean():
         change = 100 * np.ptp(means) / means.mean()

@@ -116,7 +116,8 @@ def test_series_in_time_and_channels(raw, done):
     result = dlsim.reconstruct(image, compare=False)
     assert result.sr.dims == ("T", "Y", "X")
     assert result.sr.shape == (2, 192, 192)
-    np.testing.assert_allclose(result.sr.values[1], 2 * result.sr.values[0], atol=0.01 * float(result.sr[1].max()))
+    first, second = result.sr.values
+    np.testing.assert_allclose(second, 2 * first, atol=0.01 * second.max())
     flat = xr.DataArray(series.reshape(30, 96, 96), dims=("T", "Y", "X"), attrs=image.attrs)
     np.testing.assert_array_equal(dlsim.reconstruct(flat, compare=False).sr.values, result.sr.values)
 
@@ -164,8 +165,8 @@ def test_the_dark_public_sample_scores_as_stated(sample_dir):
 @pytest.mark.jvm
 def test_imagej_enlarges_as_numpy_does(fiji, raw, tmp_path, capfd):
     for engine in ("imagej", "none"):
-        words = ["run", str(EXAMPLES / "demo_raw.tif"), "-o", str(tmp_path / engine), "--engine", engine, "-q"]
-        assert run(words) == 0
+        words = ["run", str(EXAMPLES / "demo_raw.tif"), "-o", str(tmp_path / engine), "-q"]
+        assert run([*words, "--engine", engine]) == 0
     a, b = (dlsim.read_image(tmp_path / engine / "demo_raw_wf.tif").values for engine in ("imagej", "none"))
     np.testing.assert_allclose(a, b, rtol=1e-6)
     params = json.loads((tmp_path / "imagej" / "params.json").read_text())

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from dlsim_ij.errors import ConfigError
-from dlsim_ij.simulation import STRUCTURES, Camera, Conditions, draw_structure, random_conditions, simulate_sim
+from dlsim_ij.simulation import (
+    STRUCTURES,
+    Camera,
+    Conditions,
+    draw_structure,
+    random_conditions,
+    simulate_sim,
+)
 from dlsim_ij.simulation.sim_frames import paper_conditions, paper_patterns
 
 
