@@ -12,6 +12,7 @@ from dlsim_ij.quality.inputs import FloatImage, check_image, check_pair
 
 MAX_SHIFT_PX = 2.0
 MIN_SIDE_PX = 16  # below it the search would leave too few pixels to compare
+_MOST_STEPS = 12  # of a quarter of a pixel: across the whole range and back
 _PAD_PX = 16  # mirrored border: the image has no jump where the Fourier transform wraps round
 
 
@@ -61,10 +62,15 @@ def best_shift(
     shift = _peak_of_cross_correlation(moving, target, margin, max_shift_px)
     for step in (0.25, 0.05):
         offsets = step * np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1], indexing="ij"), axis=-1).reshape(-1, 2)
-        values = [correlation(shift + offset) for offset in offsets]
-        offsets = np.vstack([offsets, _quadratic_peak(offsets, np.array(values), step)])
-        values.append(correlation(shift + offsets[-1]))
-        shift = shift + offsets[int(np.argmax(values))]
+        # the cross-correlation knows no norms, so where the border is bright its peak is only near the best
+        for _ in range(_MOST_STEPS):
+            values = [correlation(shift + offset) for offset in offsets]
+            peak = _quadratic_peak(offsets, np.array(values), step)
+            values.append(correlation(shift + peak))
+            move = np.vstack([offsets, peak])[int(np.argmax(values))]
+            shift = shift + move
+            if np.abs(move).max() < step or np.abs(shift).max() > max_shift_px:
+                break
     shift = _limit(shift, max_shift_px)
     return float(shift[0]), float(shift[1])
 

@@ -120,3 +120,22 @@ def test_an_empty_middle_has_no_shift():
 def test_too_small_is_refused():
     with pytest.raises(ImageError, match="at least 16 x 16"):
         best_shift(SMOOTH[:15], SMOOTH[:15])
+
+
+def test_no_shift_of_a_fine_search_is_better():
+    """A bright border and another blur: the peak of the cross-correlation is over half a pixel off."""
+    y, x = np.indices((96, 96))
+
+    def blobs(width):
+        inner = np.exp(-((y - 48) ** 2 + (x - 40) ** 2) / (4 * width))
+        return inner + 4 * np.exp(-((y - 50) ** 2 + (x - 95) ** 2) / width)
+
+    truth, image = blobs(50), blobs(25)
+    inside = np.s_[3:-3, 3:-3]  # what best_shift looks at
+
+    def likeness(shift):
+        return np.corrcoef(truth[inside].ravel(), shift_image(image, *shift)[inside].ravel())[0, 1]
+
+    found = best_shift(truth, image)
+    grid = [(dy, dx) for dy in np.arange(-0.5, 0.6, 0.25) for dx in np.arange(-2, 2.1, 0.25)]
+    assert likeness(found) > max(likeness(shift) for shift in grid if np.hypot(*shift) <= 2) - 1e-6
