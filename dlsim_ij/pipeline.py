@@ -19,7 +19,7 @@ from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition, split_stack
 from dlsim_ij.datasets.inputs import normalised_frames
 from dlsim_ij.datasets.normalise import Scaling
-from dlsim_ij.errors import ImageError, LayoutError
+from dlsim_ij.errors import ImageError, LayoutError, ModelError
 from dlsim_ij.files import make_folder, refuse_existing
 from dlsim_ij.images import Enlargement, read_image, require_finite, require_grey, undo_enlargement
 from dlsim_ij.images.write import write_image
@@ -160,6 +160,11 @@ def reconstruct(
                 loaded, native, patterns=found.patterns, optics=optics, tile_px=tile_px, threads=threads
             )
             seconds += time.perf_counter() - start
+            if prediction.image.ndim != 2:
+                raise ModelError(
+                    f"the model '{loaded.name}' gives {len(prediction.image)} frames, no super-resolved image",
+                    "call dlsim_ij.inference.predict, and hand its frames to a model that makes one",
+                )
             made: dict[str, np.ndarray] = {"sr": prediction.image}
             if compare:
                 made["wiener"] = _wiener(native, found, prediction.scaling)

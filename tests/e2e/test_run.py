@@ -133,6 +133,27 @@ def test_enlarged_frames_give_the_result_of_the_native_ones_on_their_own_grid(ra
     assert np.corrcoef(result.sr.values[inner].ravel(), done.sr.values[inner].ravel())[0, 1] > 0.999
 
 
+def test_a_network_that_only_removes_noise_is_named(raw, tmp_path):
+    from dlsim_ij.bundles import save_bundle
+    from dlsim_ij.errors import ModelError
+    from dlsim_ij.networks import create_network
+
+    card = {
+        "name": "snr",
+        "architecture": {"name": "unet-snr", "options": {"width": 2}},
+        "in_channels": 15,
+        "scale": 1,
+        "side_multiple": 16,
+        "batchnorm": "running",
+        "frames": {"total": 15, "selection": list(range(15))},
+        "input": {"kind": "raw-frames", "selection": "sim15", "enlargement": 1},
+        "normalisation": {"kind": "seed", "input": 196.0, "output": 5315.0},
+    }
+    save_bundle(tmp_path / "snr", create_network("unet-snr", width=2), card)
+    with pytest.raises(ModelError, match="gives 15 frames"):
+        dlsim.reconstruct(raw, model=str(tmp_path / "snr"))
+
+
 def test_an_unknown_pixel_size_is_a_warning_and_no_scale(raw):
     result = dlsim.reconstruct(raw.values)
     assert result.sr.attrs["pixel_size_um"] is None
