@@ -162,7 +162,7 @@ def reconstruct(
             seconds += time.perf_counter() - start
             if prediction.image.ndim != 2:
                 raise ModelError(
-                    f"the model '{loaded.name}' gives {len(prediction.image)} frames, no super-resolved image",
+                    f"the model '{loaded.name}' gives {len(prediction.image)} frames, no finer image",
                     "call dlsim_ij.inference.predict, and hand its frames to a model that makes one",
                 )
             made: dict[str, np.ndarray] = {"sr": prediction.image}
