@@ -5,9 +5,11 @@ JSON, CSV and the report alike. Knows no files, no JVM, no command line. Below i
 at `pixelwise.py`; each number's formula and meaning stand in docs/quality.md.
 """
 
+from dlsim_ij.quality.decorrelation import Decorrelation, decorrelation_resolution
 from dlsim_ij.quality.intensity import fit_intensity
 from dlsim_ij.quality.pixelwise import AllScores, RegisteredScores, Scores, fair_scores, scores, seed_scores
 from dlsim_ij.quality.registration import best_shift, shift_image
+from dlsim_ij.quality.squirrel import Squirrel, rse_rsp
 
 __all__ = [
     "seed_scores",
@@ -16,7 +18,11 @@ __all__ = [
     "Scores",
     "AllScores",
     "RegisteredScores",
+    "decorrelation_resolution",
+    "Decorrelation",
     "fit_intensity",
     "best_shift",
     "shift_image",
+    "rse_rsp",
+    "Squirrel",
 ]
