@@ -37,6 +37,8 @@ bench: setup-dev system
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/bridge.py
 	$(BIN)/python benchmarks/resize.py
+	$(BIN)/python benchmarks/decorrelation.py
+	$(BIN)/python benchmarks/squirrel.py
 	$(BIN)/python benchmarks/prepare.py
 
 clean:
