@@ -39,6 +39,8 @@ bench: setup-dev system
 	$(BIN)/python benchmarks/resize.py
 	$(BIN)/python benchmarks/decorrelation.py
 	$(BIN)/python benchmarks/squirrel.py
+	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/prepare.py
 
 clean:
