@@ -59,4 +59,9 @@ class Session:
     @property
     def is_healthy(self) -> bool:
         """Whether Java can be closed in good order."""
-        return self.over is None and faulthandler.is_enabled() == self.faulthandler
+        return self.over is None and self.can_call_java
+
+    @property
+    def can_call_java(self) -> bool:
+        """Whether a call of Java returns; without its signal handlers it ends the process."""
+        return faulthandler.is_enabled() == self.faulthandler

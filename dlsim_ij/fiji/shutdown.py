@@ -32,7 +32,7 @@ def close_session(session: Session) -> None:
         # Java would wait for a thread that never ends. Its display must outlive it, or X ends the process
         # with an exit code of its own; the display ends by itself when this process is gone.
         jpype.config.destroy_jvm = False
-        if healthy:
+        if session.can_call_java:
             _stop_calls_into_python()
     if session.preferences is not None:
         shutil.rmtree(session.preferences, ignore_errors=True)
@@ -63,7 +63,9 @@ def _stop_calls_into_python() -> None:
     from jpype import JClass
 
     try:
-        JClass("org.jpype.ref.JPypeReferenceQueue").getInstance().stop()
+        queue = JClass("org.jpype.ref.JPypeReferenceQueue").getInstance()
+        if queue.isRunning():  # else somebody called System.exit, and JPype stops it: again takes 10 s
+            queue.stop()
     except (TypeError, AttributeError):
         logger.debug("this JPype has no reference queue")
 
