@@ -18,6 +18,7 @@ VERBS = {
     "doctor": "Explain this environment: what works, what is missing, what to install.",
     "run": "Raw SIM stacks in, super-resolved images and a quality report out.",
     "predict": "Super-resolved images only: no comparison, no report.",
+    "resolution": "Resolution of every plane from the image itself: decorrelation analysis, and FRC.",
     "score": "Compare images with a truth: PSNR, NRMSE and SSIM in every convention.",
     "report": "Build the report of a results folder again.",
     "prepare": "Cut raw fields of view into a training dataset.",

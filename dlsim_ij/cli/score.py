@@ -1,23 +1,42 @@
-"""``dlsim score``: images against their truth, one line each."""
+"""``dlsim score``: images against their truth, one line each; means and differences of groups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from dlsim_ij.cli import options
-from dlsim_ij.errors import DataError, DlsimError, ImageError
+from dlsim_ij.errors import ConfigError, DataError, DlsimError, ImageError
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from dlsim_ij.report.score_tables import ScoreSummary
+
+By = Literal["folder", "ending"]
 
 _RESULT_ENDINGS = ("_sr", "_wf", "_wiener", "_pred")  # what our verbs and the seed's scripts append to a name
+_SUMMARY_ENDINGS = (".csv", ".json")
+_NO_ENDING = "(no ending)"
+# heading, unit, key, format
+_COLUMNS = (
+    ("PSNR", "dB", "psnr_db", ".2f"),
+    ("NRMSE", "", "nrmse", ".4f"),
+    ("SSIM", "", "ssim", ".4f"),
+    ("MS-SSIM", "", "ms_ssim", ".4f"),
+    ("registered", "dB", "registered_psnr_db", ".2f"),
+    ("shift y", "px", "registered_shift_y_px", "+.2f"),
+    ("shift x", "px", "registered_shift_x_px", "+.2f"),
+    ("seed's PSNR", "dB", "seed_psnr_db", ".2f"),
+    ("seed's NRMSE", "", "seed_nrmse", ".4f"),
+    ("seed's SSIM", "", "seed_ssim", ".4f"),
+)
+_AVERAGED = ("psnr_db", "nrmse", "ssim", "ms_ssim", "seed_psnr_db")
 
 
-@click.command(epilog="Example: dlsim score --truth HER/Sample_1.tif --image results/Sample_1_sr.tif")
+@click.command(epilog="Example: dlsim score --truth HER --image checkpoints --by folder --xlsx scores.xlsx")
 @click.option(
     "--truth", required=True, type=options.ExistingPath, metavar="T",
     help="The true image; or a folder of them, paired with the images by name.",
@@ -26,48 +45,109 @@ _RESULT_ENDINGS = ("_sr", "_wf", "_wiener", "_pred")  # what our verbs and the s
     "--image", "images", required=True, multiple=True, type=options.ExistingPath, metavar="I",
     help="An image to score, or a folder of them; may be given several times.",
 )  # fmt: skip
+@click.option(
+    "--by", type=click.Choice(["folder", "ending"]),
+    help="Also compare groups: the folders that images lie in (a folder of folders is opened), or what "
+    "follows the truth's name ('_sr', '_wf').",
+)  # fmt: skip
+@click.option(
+    "--baseline", metavar="GROUP",
+    help="The group that others are compared with, image by image (default: the first by name).",
+)  # fmt: skip
 @click.option("--csv", "csv_path", type=options.OutputPath, metavar="FILE", help="Also write a table.")
+@click.option(
+    "--summary", "summary_path", type=options.OutputPath, metavar="FILE",
+    help="Also write means, confidence intervals and differences, as .csv or .json.",
+)  # fmt: skip
+@click.option(
+    "--xlsx", "xlsx_path", type=options.OutputPath, metavar="FILE",
+    help="Also write a workbook: images, summary, one sheet per score with groups side by side.",
+)  # fmt: skip
 @options.overwrite
 @options.common
 def command(
-    truth: Path, images: tuple[Path, ...], csv_path: Path | None, overwrite: bool, as_json: bool
+    truth: Path,
+    images: tuple[Path, ...],
+    by: By | None,
+    baseline: str | None,
+    csv_path: Path | None,
+    summary_path: Path | None,
+    xlsx_path: Path | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> int:
     """Compare images with a truth: PSNR, NRMSE and SSIM in every convention.
 
     The seed's scores are those of Jin et al. 2020. The fair ones come after the best gain and offset, with
-    the range of the truth as unit; the registered ones after the best shift of at most 2 px as well.
-    """
-    from dlsim_ij.files import refuse_existing
+    the range of the truth as unit; the registered ones after the best shift of at most 2 px as well. JSON
+    and tables also hold the conventions of DFCAN and of scikit-image. Stacks are scored plane by plane.
 
-    if csv_path is not None:
-        refuse_existing(csv_path, overwrite)
-    pairs, alone = _pair(truth, images)
-    rows = []
+    Means over images, with the 95 % confidence interval of Student's t, follow on stderr.
+    """
+    _check_outputs(csv_path, summary_path, xlsx_path, overwrite)
+    if baseline is not None and by is None:
+        raise ConfigError("a baseline needs groups", "say what they are: --by folder, or --by ending")
+    pairs, alone = _pair(truth, images, open_folders=by == "folder")
+    groups = _group_names(pairs, by)
+    if baseline is not None:
+        options.pick(baseline, sorted(set(groups)), "group")
     failed = len(alone)
     for path in alone:
         click.echo(f"error: {path}: no truth of that name in {truth}", err=True)
-    for truth_path, image_path in pairs:
+    rows: list[dict[str, Any]] = []
+    for (truth_path, image_path), group in zip(pairs, groups, strict=True):
+        named = {"truth": str(truth_path), "image": str(image_path)}
+        if by is not None:
+            named["group"] = group
         try:
-            row = _score(truth_path, image_path)
+            for scored in _score(truth_path, image_path):
+                if isinstance(scored, _BadPlane):
+                    if scored.plane is None and len(pairs) == 1 and not alone:
+                        raise scored.error
+                    click.echo(f"error: {_where(image_path, scored.plane)}: {scored.error.message}", err=True)
+                    failed += 1
+                    continue
+                row = named | scored
+                rows.append(row)
+                options.print_result(row, as_json, _text(row, heading=len(rows) == 1))
+                _warn(row)
         except DlsimError as error:
             if len(pairs) == 1 and not alone:
                 raise
             click.echo(f"error: {image_path}: {error.message}", err=True)
             failed += 1
-            continue
-        rows.append(row)
-        options.print_result(row, as_json, _text(row, heading=len(rows) == 1))
-        _warn(row)
-    if csv_path is not None and rows:
-        _write_csv(csv_path, rows, overwrite)
+    if rows:
+        _finish(rows, baseline, csv_path, summary_path, xlsx_path, overwrite)
     return 1 if failed else 0
 
 
-def _pair(truth: Path, images: tuple[Path, ...]) -> tuple[list[tuple[Path, Path]], list[Path]]:
+def _check_outputs(
+    csv_path: Path | None, summary_path: Path | None, xlsx_path: Path | None, overwrite: bool
+) -> None:
+    from dlsim_ij.files import refuse_existing
+
+    given = [path for path in (csv_path, summary_path, xlsx_path) if path is not None]
+    if len(set(given)) < len(given):
+        raise ConfigError("two outputs have the same name", "give each its own")
+    if summary_path is not None and summary_path.suffix not in _SUMMARY_ENDINGS:
+        raise ConfigError(f"{summary_path} is neither .csv nor .json", "name the summary so")
+    if xlsx_path is not None:
+        from dlsim_ij.report.spreadsheet import check_xlsx
+
+        check_xlsx(xlsx_path)
+    for path in given:
+        refuse_existing(path, overwrite)
+
+
+def _pair(
+    truth: Path, images: tuple[Path, ...], open_folders: bool
+) -> tuple[list[tuple[Path, Path]], list[Path]]:
     """Return pairs (truth, image), and the images for which there is no truth."""
     from dlsim_ij.images.read import image_name
 
-    found = [file for image in images for file in (_files(image) if image.is_dir() else [image])]
+    found = [
+        file for image in images for file in (_files(image, open_folders) if image.is_dir() else [image])
+    ]
     if not truth.is_dir():
         return [(truth, image) for image in found], []
     truths: dict[str, Path] = {}
@@ -94,10 +174,12 @@ def _pair(truth: Path, images: tuple[Path, ...]) -> tuple[list[tuple[Path, Path]
     return pairs, alone
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, open_folders: bool = False) -> list[Path]:
     from dlsim_ij.images.frames import IMAGE_ENDINGS, image_files
 
     files = image_files(folder)
+    if not files and open_folders:
+        files = [file for inner in sorted(folder.iterdir()) if inner.is_dir() for file in image_files(inner)]
     if not files:
         raise DataError(
             f"{folder} holds no image ({', '.join(IMAGE_ENDINGS)})", "give the folder with the files"
@@ -112,40 +194,61 @@ def _possible_names(name: str) -> Iterator[str]:
             yield name.removesuffix(ending)
 
 
-def _score(truth_path: Path, image_path: Path) -> dict[str, Any]:
-    from dlsim_ij.images import read_image
+def _group_names(pairs: list[tuple[Path, Path]], by: By | None) -> list[str]:
+    from dlsim_ij.images.read import image_name
+
+    if by is None:
+        return [""] * len(pairs)
+    if by == "ending":
+        return [image_name(image).removeprefix(image_name(truth)) or _NO_ENDING for truth, image in pairs]
+    folders = [image.absolute().parent for _, image in pairs]
+    names = {folder.name for folder in folders}
+    if len(names) == len(set(folders)):
+        return [folder.name for folder in folders]
+    return [str(image.parent) for _, image in pairs]  # 'run_a/best' and 'run_b/best'
+
+
+@dataclass(frozen=True)
+class _BadPlane:
+    """A plane that cannot be scored; None where the file has only one."""
+
+    plane: int | None
+    error: DlsimError
+
+
+def _score(truth_path: Path, image_path: Path) -> Iterator[dict[str, Any] | _BadPlane]:
+    """Yield the scores of each plane."""
+    from dlsim_ij.images.plane_source import PlaneSource
     from dlsim_ij.quality import scores
 
-    truth, image = (_plane(read_image(path), path) for path in (truth_path, image_path))
-    return {"truth": str(truth_path), "image": str(image_path), **scores(truth, image).to_dict()}
+    with PlaneSource(truth_path) as truth, PlaneSource(image_path) as image:
+        if len(truth) != len(image):
+            raise ImageError(
+                f"the truth has {len(truth)} planes, the image {len(image)}",
+                "both must be one plane, or stacks of equally many",
+            )
+        for number in range(len(image)):
+            plane = number + 1 if len(image) > 1 else None
+            try:
+                found = scores(truth.read(number), image.read(number)).to_dict()
+            except DlsimError as error:
+                yield _BadPlane(plane, error)
+            else:
+                yield found if plane is None else {"plane": plane, **found}
 
 
-def _plane(array: xr.DataArray, path: Path) -> Any:
-    """Return the single grey plane of a file."""
-    many = {dim: n for dim, n in array.sizes.items() if dim not in ("Y", "X") and n > 1}
-    if many:
-        shape = ", ".join(f"{n} along {dim}" for dim, n in many.items())
-        raise ImageError(f"{path} holds several planes ({shape})", "save the plane to be scored as a file")
-    return array.squeeze([dim for dim in array.dims if dim not in ("Y", "X")]).transpose("Y", "X").values
+def _where(image_path: Path, plane: int | None) -> str:
+    return str(image_path) if plane is None else f"{image_path}, plane {plane}"
 
 
 def _text(row: dict[str, Any], heading: bool) -> str:
-    registered = row["registered"]
-    columns = [
-        ("PSNR", "dB", row["psnr_db"], ".2f"),
-        ("NRMSE", "", row["nrmse"], ".4f"),
-        ("SSIM", "", row["ssim"], ".4f"),
-        ("registered", "dB", registered["psnr_db"], ".2f"),
-        ("shift y", "px", registered["shift_px"][0], "+.2f"),
-        ("shift x", "px", registered["shift_px"][1], "+.2f"),
-        ("seed's PSNR", "dB", row["seed_psnr_db"], ".2f"),
-        ("seed's NRMSE", "", row["seed_nrmse"], ".4f"),
-        ("seed's SSIM", "", row["seed_ssim"], ".4f"),
-    ]
-    names = [f"{name} {unit}".strip() for name, unit, _, _ in columns]
-    cells = ["-" if value is None else format(value, style) for *_, value, style in columns]
+    from dlsim_ij.report.explain import flatten
+
+    flat = flatten(row)
+    names = [f"{name} {unit}".strip() for name, unit, _, _ in _COLUMNS]
+    cells = ["-" if flat[key] is None else format(flat[key], style) for _, _, key, style in _COLUMNS]
     line = "  ".join(f"{cell:>{len(name)}}" for name, cell in zip(names, cells, strict=True))
-    line += f"  {row['image']}"
+    line += "  " + _where(row["image"], row.get("plane"))
     return "  ".join(names) + "  image\n" + line if heading else line
 
 
@@ -154,30 +257,79 @@ def _warn(row: dict[str, Any]) -> None:
 
     if not options.show_progress():
         return
+    where = _where(row["image"], row.get("plane"))
     if row["seed_psnr_db"] is None:
         click.echo(
-            f"warning: {row['image']}: the seed's scores are undefined, 1 % and 99.8 % quantiles are equal",
-            err=True,
+            f"warning: {where}: the seed's scores are undefined, 1 % and 99.8 % quantiles are equal", err=True
         )
     y, x = row["registered"]["shift_px"]
     if (y * y + x * x) ** 0.5 > MAX_SHIFT_PX - 0.01:
         click.echo(
-            f"warning: {row['image']}: the best shift lies at the limit of {MAX_SHIFT_PX:g} px;"
+            f"warning: {where}: the best shift lies at the limit of {MAX_SHIFT_PX:g} px;"
             " are the two of the same field and grid?",
             err=True,
         )
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]], overwrite: bool) -> None:
-    import csv
-    import io
+def _finish(
+    rows: list[dict[str, Any]],
+    baseline: str | None,
+    csv_path: Path | None,
+    summary_path: Path | None,
+    xlsx_path: Path | None,
+    overwrite: bool,
+) -> None:
+    """Print the means and write what was asked for."""
+    from dlsim_ij.files import write_json, write_text
+    from dlsim_ij.report import score_tables
 
-    from dlsim_ij.files import write_text
-    from dlsim_ij.report.explain import flatten
+    if baseline is not None and all(row["group"] != baseline for row in rows):
+        click.echo(f"warning: no image of the baseline '{baseline}' could be scored", err=True)
+        baseline = None
+    summary = score_tables.summarise(rows, baseline)
+    if len(rows) > 1 and options.show_progress():
+        click.echo(_summary_text(summary), err=True)
+    if csv_path is not None:
+        write_text(csv_path, score_tables.to_csv(rows), overwrite=overwrite)
+    if summary_path is not None and summary_path.suffix == ".json":
+        write_json(summary_path, summary.to_dict(), overwrite=overwrite)
+    elif summary_path is not None:
+        write_text(summary_path, score_tables.to_csv(summary.rows()), overwrite=overwrite)
+    if xlsx_path is not None:
+        from dlsim_ij.report.spreadsheet import write_xlsx
 
-    table = [flatten(row) for row in rows]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    write_text(path, text.getvalue(), overwrite=overwrite)
+        write_xlsx(xlsx_path, score_tables.sheets(rows, summary), overwrite=overwrite)
+
+
+def _summary_text(summary: ScoreSummary) -> str:
+    shown = [column for column in _COLUMNS if column[2] in _AVERAGED]
+    lines = ["mean over images [95 % confidence interval]"]
+    table = [["", "images", *(f"{name} {unit}".strip() for name, unit, _, _ in shown)]]
+    for group, means in summary.means.items():
+        count = max((found.n for found in means.values()), default=0)
+        table.append([group or "all", str(count), *(_interval(means.get(k), s) for *_, k, s in shown)])
+    lines += _aligned(table)
+    if summary.differences:
+        lines += [f"difference to {summary.baseline} on the same truths [95 % confidence interval]"]
+        table = table[:1]
+        for group, found in summary.differences.items():
+            count = max((d.n for d in found.values()), default=0)
+            table.append([group, str(count), *(_interval(found.get(k), "+" + s) for *_, k, s in shown)])
+        lines += _aligned(table)
+    return "\n".join(lines)
+
+
+def _interval(found: Any, style: str) -> str:
+    if found is None:
+        return "-"
+    if found.low is None:
+        return format(found.mean, style)
+    return f"{found.mean:{style}} [{found.low:{style}}, {found.high:{style}}]"
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in table
+    ]

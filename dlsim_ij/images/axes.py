@@ -14,13 +14,15 @@ S   samples of a colour pixel (red, green, blue)
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from dlsim_ij.errors import ImageError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 ORDER = "TZCIYXS"  # of an array in memory: slowest first, as ImageJ numbers its slices
 STACK_AXES = ORDER[:4]
@@ -87,6 +89,7 @@ def planes(array: xr.DataArray) -> Iterator[tuple[dict[str, int], NDArray[Any]]]
 
     Examples
     --------
+    >>> import xarray as xr
     >>> stack = xr.DataArray(np.zeros((2, 3, 4)), dims=("T", "Y", "X"))
     >>> [index for index, plane in planes(stack)]
     [{'T': 0}, {'T': 1}]

@@ -34,7 +34,9 @@ class ImageInput:
     name: str
 
 
-def expand_inputs(paths: Iterable[str | os.PathLike[str]], *, frame_folders: bool = True) -> list[ImageInput]:
+def expand_inputs(
+    paths: Iterable[str | os.PathLike[str]], *, frame_folders: bool = True, distinct_names: bool = True
+) -> list[ImageInput]:
     """List the images behind the arguments of a command.
 
     Parameters
@@ -44,6 +46,8 @@ def expand_inputs(paths: Iterable[str | os.PathLike[str]], *, frame_folders: boo
         each folder once; hidden files and folders are not looked at.
     frame_folders : bool
         Read a folder of numbered single-plane files as one stack. Without it each file is an image.
+    distinct_names : bool
+        Refuse two images that would have the same outputs. Without it nothing is named after them.
 
     Returns
     -------
@@ -64,7 +68,8 @@ def expand_inputs(paths: Iterable[str | os.PathLike[str]], *, frame_folders: boo
         if not found:
             raise ImageError(f"the folder {path} holds no images", "TIFF, OME-TIFF and .npy can be read")
         inputs += found
-    _refuse_clashes(inputs)
+    if distinct_names:
+        _refuse_clashes(inputs)
     return inputs
 
 

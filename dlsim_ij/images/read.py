@@ -6,14 +6,16 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.axes import check_axes, in_order
 from dlsim_ij.images.tiff import DAMAGED, MAP_FROM_BYTES, Contents, read_tiff, tiff_axes
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _BY_FIRST_BYTES = (
     (b"\xff\xd8\xff", "a JPEG picture, whose pixels are no measurements any more"),
@@ -81,7 +83,7 @@ def is_folder(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
     if stat.S_ISDIR(mode):
         return True
     if stat.S_ISREG(mode):
@@ -89,7 +91,8 @@ def is_folder(path: Path) -> bool:
     raise ImageError(f"{path} is neither a file nor a folder", "give an image file or a folder of frames")
 
 
-def _unreachable(path: Path, error: OSError) -> ImageError:
+def unreachable(path: Path, error: OSError) -> ImageError:
+    """Say why a file or folder cannot be reached."""
     if error.errno == errno.ENOENT:
         return ImageError(f"{path} does not exist", "check the spelling; relative to where you are now?")
     if error.errno == errno.ELOOP:
@@ -102,20 +105,20 @@ def _unreachable(path: Path, error: OSError) -> ImageError:
 def read_file(path: Path, axes: str | None) -> Contents:
     """Read a single file."""
     try:
-        return read_tiff(path, axes) if _is_tiff(path) else _read_npy(path, axes)
+        return read_tiff(path, axes) if is_tiff(path) else _read_npy(path, axes)
     except OSError as error:
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
 
 
 def file_axes(path: Path) -> str:
     """Return the axes of a single file; of a TIFF, no pixel is read for it."""
     try:
-        return tiff_axes(path) if _is_tiff(path) else _read_npy(path, None).axes
+        return tiff_axes(path) if is_tiff(path) else _read_npy(path, None).axes
     except OSError as error:
-        raise _unreachable(path, error) from error
+        raise unreachable(path, error) from error
 
 
-def _is_tiff(path: Path) -> bool:
+def is_tiff(path: Path) -> bool:
     """Tell TIFF from .npy by the first bytes; what is neither, or pretends to be the other, is refused."""
     with open(path, "rb") as file:
         start = file.read(16)
@@ -143,6 +146,15 @@ def _what_it_is(start: bytes) -> str:
 
 
 def _read_npy(path: Path, axes: str | None) -> Contents:
+    contents = map_npy(path, axes)
+    pixels = contents.pixels
+    if pixels.nbytes < MAP_FROM_BYTES or not pixels.dtype.isnative:
+        contents.pixels = np.array(pixels, pixels.dtype.newbyteorder("="))
+    return contents
+
+
+def map_npy(path: Path, axes: str | None) -> Contents:
+    """Name the axes of a numpy file; its pixels stay on disk, in the file's byte order."""
     try:
         # mapped first, so that a header that claims more than the file holds allocates nothing
         pixels: Any = np.load(path, mmap_mode="c", allow_pickle=False)
@@ -160,8 +172,6 @@ def _read_npy(path: Path, axes: str | None) -> Contents:
         raise ImageError(f"{path} holds {pixels.dtype} values, not intensities", "save grey values")
     if pixels.size == 0:
         raise ImageError(f"{path} is an empty array of shape {pixels.shape}", "save it again with pixels")
-    if pixels.nbytes < MAP_FROM_BYTES or not pixels.dtype.isnative:
-        pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     if axes is None:
         pixels, axes = _guess_npy_axes(pixels, path)
     return Contents(pixels, check_axes(axes, pixels.ndim, str(path)))
@@ -186,6 +196,8 @@ def _guess_npy_axes(pixels: Any, path: Path) -> tuple[Any, str]:
 
 
 def _as_data_array(contents: Contents, path: Path) -> xr.DataArray:
+    import xarray as xr  # here: who reads plane by plane needs none of it
+
     attributes: dict[str, Any] = {name: contents.known.get(name) for name in _ATTRIBUTES}
     array = xr.DataArray(contents.pixels, dims=tuple(contents.axes)).transpose(*in_order(contents.axes))
     labels = attributes["labels"]

@@ -66,13 +66,26 @@ def read_tiff(path: Path, axes: str | None) -> Contents:
         The file is damaged, holds several images, or its pixels are not intensities.
     """
     with tiff_messages(path), open_tiff(path) as tiff:
-        series = _only_series(tiff, path)
-        _check_pages(tiff, series, path)
-        letters, shape = _axes(series, axes, path)
-        known = _metadata(tiff, series, path)
-        letters = _noted_axes(letters, known.pop("axes", ""), axes)
+        series, letters, shape, known = describe_tiff(tiff, path, axes)
         pixels = _pixels(tiff, series, path)
     return Contents(pixels.reshape(shape), letters, known)
+
+
+def describe_tiff(
+    tiff: tifffile.TiffFile, path: Path, axes: str | None = None
+) -> tuple[tifffile.TiffPageSeries, str, tuple[int, ...], dict[str, Any]]:
+    """Return the one image of an open file, its axes and shape, and its attributes; no pixel is read.
+
+    Raises
+    ------
+    ImageError
+        As for :func:`read_tiff`.
+    """
+    series = _only_series(tiff, path)
+    _check_pages(tiff, series, path)
+    letters, shape = _axes(series, axes, path)
+    known = _metadata(tiff, series, path)
+    return series, _noted_axes(letters, known.pop("axes", ""), axes), shape, known
 
 
 def tiff_axes(path: Path) -> str:
@@ -84,9 +97,15 @@ def tiff_axes(path: Path) -> str:
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF file; what tifffile cannot read becomes an `ImageError`."""
+    with tiff_errors(path), tifffile.TiffFile(path) as tiff:
+        yield tiff
+
+
+@contextmanager
+def tiff_errors(path: Path) -> Iterator[None]:
+    """Turn what tifffile raises into an `ImageError`; an `OSError` stays one."""
     try:
-        with tifffile.TiffFile(path) as tiff:
-            yield tiff
+        yield
     except ImageError:
         raise
     except MemoryError as error:
@@ -237,11 +256,20 @@ def _noted_axes(found: str, noted: str, asked: str | None) -> str:
 
 
 def _pixels(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> NDArray[Any]:
-    dtype = np.dtype(tiff.byteorder + series.dtype.char)
+    dtype = stored_dtype(tiff, series)
     large = series.nbytes >= MAP_FROM_BYTES
     if large and series.dataoffset is not None and dtype.isnative and not _is_signed(tiff):
         return np.memmap(path, dtype, mode="c", offset=series.dataoffset, shape=series.shape)
-    pixels: NDArray[Any] = series.asarray()  # in native byte order
+    return true_values(tiff, series.asarray())  # in native byte order
+
+
+def stored_dtype(tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> np.dtype[Any]:
+    """Return the type of the numbers in the file, with their byte order."""
+    return np.dtype(tiff.byteorder + series.dtype.char)
+
+
+def true_values(tiff: tifffile.TiffFile, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the signed numbers that ImageJ stored as unsigned ones; others as they are."""
     if pixels.dtype == np.uint16 and _is_signed(tiff):
         pixels ^= 0x8000  # takes 32768 off, seen as int16
         pixels = pixels.view(np.int16)

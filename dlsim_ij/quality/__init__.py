@@ -6,20 +6,41 @@ at `pixelwise.py`; each number's formula and meaning stand in docs/quality.md.
 """
 
 from dlsim_ij.quality.decorrelation import Decorrelation, decorrelation_resolution
+from dlsim_ij.quality.frc import Frc, frc_frame_split, frc_resolution
+from dlsim_ij.quality.frc_blocks import FrcMap, frc_map, nanoj_frc_map
 from dlsim_ij.quality.intensity import fit_intensity
-from dlsim_ij.quality.pixelwise import AllScores, RegisteredScores, Scores, fair_scores, scores, seed_scores
+from dlsim_ij.quality.pixelwise import (
+    AllScores,
+    RegisteredScores,
+    Scores,
+    dfcan_scores,
+    fair_scores,
+    scores,
+    seed_scores,
+    skimage_scores,
+)
 from dlsim_ij.quality.registration import best_shift, shift_image
 from dlsim_ij.quality.squirrel import Squirrel, rse_rsp
+from dlsim_ij.quality.ssim import ms_ssim
 
 __all__ = [
     "seed_scores",
     "fair_scores",
+    "dfcan_scores",
+    "skimage_scores",
+    "ms_ssim",
     "scores",
     "Scores",
     "AllScores",
     "RegisteredScores",
     "decorrelation_resolution",
     "Decorrelation",
+    "frc_resolution",
+    "frc_frame_split",
+    "Frc",
+    "frc_map",
+    "nanoj_frc_map",
+    "FrcMap",
     "fit_intensity",
     "best_shift",
     "shift_image",

@@ -111,20 +111,30 @@ def _blur_down(image: NDArray[np.float32], taps: NDArray[np.float32]) -> NDArray
 
 
 def _wide_blur(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-    """Multiply by the Gaussian's transfer function, on a field widened by 4 sigma of border pixels."""
-    margin = ceil(4 * sigma_px)
-    shape = [scipy.fft.next_fast_len(side + 2 * margin, real=True) for side in image.shape]
-    wide = np.pad(
-        image,
-        [(margin, size - side - margin) for size, side in zip(shape, image.shape, strict=True)],
-        mode="edge",
-    )
-    centre = np.float32(image[0, 0])  # keeps the sums of single precision small
-    wide -= centre
-    spectrum = scipy.fft.rfft2(wide, overwrite_x=True)
-    for axis, frequencies in ((0, np.fft.fftfreq(shape[0])), (1, np.fft.rfftfreq(shape[1]))):
-        transfer = np.exp(-2 * (np.pi * sigma_px * frequencies) ** 2).astype(np.float32)
-        spectrum *= transfer[:, None] if axis == 0 else transfer
-    height, width = image.shape
-    blurred = scipy.fft.irfft2(spectrum, s=shape, overwrite_x=True)
-    return np.asarray(blurred[margin : margin + height, margin : margin + width] + centre, dtype=np.float32)
+    """Blur some lines at a time, so that the wide border never surrounds the whole image."""
+    result = np.empty_like(image)
+    for lines, blurred in ((image, result), (result.T, result.T)):
+        count, length = lines.shape
+        step = max(1, _BLOCK_PIXELS // (length + _margin(sigma_px)))
+        for first in range(0, count, step):
+            blurred[first : first + step] = _blur_lines(lines[first : first + step], sigma_px)
+    return result
+
+
+def _margin(sigma_px: float) -> int:
+    return ceil(4 * sigma_px)
+
+
+def _blur_lines(lines: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    """Multiply by the Gaussian's transfer function, on lines lengthened by 4 sigma of border pixels."""
+    length, margin = lines.shape[1], _margin(sigma_px)
+    size = scipy.fft.next_fast_len(length + 2 * margin, real=True)
+    centre = lines[:, :1].copy()  # taken off, it keeps the sums of single precision small
+    wide = np.empty((len(lines), size), np.float32)
+    wide[:, :margin] = 0
+    np.subtract(lines, centre, out=wide[:, margin : margin + length])
+    wide[:, margin + length :] = wide[:, margin + length - 1, None]
+    spectrum = scipy.fft.rfft(wide, overwrite_x=True)
+    spectrum *= np.exp(-2 * (np.pi * sigma_px * np.fft.rfftfreq(size)) ** 2).astype(np.float32)
+    blurred = scipy.fft.irfft(spectrum, size, overwrite_x=True)[:, margin : margin + length]
+    return np.asarray(blurred + centre, dtype=np.float32)

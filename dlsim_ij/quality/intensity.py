@@ -38,10 +38,11 @@ def fit_intensity(image: ArrayLike, reference: ArrayLike) -> tuple[float, float]
     (4.0, 10.0)
     """
     checked_reference, checked_image = check_pair(reference, image)
-    return _fit(checked_image, checked_reference)
+    return fit_scaled(checked_image, checked_reference)
 
 
-def _fit(image: FloatImage, reference: FloatImage) -> tuple[float, float]:
+def fit_scaled(image: FloatImage, reference: FloatImage) -> tuple[float, float]:
+    """Return gain and offset as :func:`fit_intensity` does, of images that were checked already."""
     mean = image.mean()
     spread = image - mean
     scale = np.abs(spread).max()  # so that squares neither overflow nor vanish
@@ -52,5 +53,5 @@ def _fit(image: FloatImage, reference: FloatImage) -> tuple[float, float]:
 
 def fitted(image: FloatImage, reference: FloatImage) -> FloatImage:
     """Return ``gain * image + offset`` of :func:`fit_intensity` (both images checked already)."""
-    gain, offset = _fit(image, reference)
+    gain, offset = fit_scaled(image, reference)
     return gain * image + offset

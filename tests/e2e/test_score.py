@@ -17,7 +17,10 @@ from scipy import ndimage
 from dlsim_ij.cli.main import run
 from dlsim_ij.quality import scores
 
-KEYS = ["truth", "image", "seed_psnr_db", "seed_nrmse", "seed_ssim", "psnr_db", "nrmse", "ssim", "registered"]
+KEYS = [
+    "truth", "image", "seed_psnr_db", "seed_nrmse", "seed_ssim", "psnr_db", "nrmse", "ssim", "registered",
+    "ms_ssim", "dfcan", "skimage",
+]  # fmt: skip
 
 
 def picture(seed: int, size: int = 40) -> np.ndarray:
@@ -130,10 +133,165 @@ def test_another_grid_is_refused_with_sizes(tmp_path, truth, capfd):
     assert "2 times larger pixels" in err
 
 
-def test_a_stack_is_refused(tmp_path, truth, capfd):
+def test_stacks_are_scored_plane_by_plane(tmp_path, capfd):
+    planes = np.stack([picture(0), picture(1), np.full((40, 40), 5, np.uint16)])
+    noisy = planes + np.random.default_rng(0).normal(0, 50, planes.shape)
+    tifffile.imwrite(tmp_path / "truth.tif", planes, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "image.tif", noisy.astype(np.float32), photometric="minisblack")
+    words = ["score", "--truth", str(tmp_path / "truth.tif"), "--image", str(tmp_path / "image.tif")]
+    assert run([*words, "--json", "-q"]) == 1  # the last plane of the truth is constant
+    out, err = capfd.readouterr()
+    rows = json_lines(out)
+    assert [row["plane"] for row in rows] == [1, 2]
+    assert rows[1]["psnr_db"] == pytest.approx(scores(planes[1], noisy[1].astype(np.float32)).psnr_db)
+    assert "image.tif, plane 3: the truth is constant" in err
+
+
+def test_stacks_of_another_length_are_refused(tmp_path, truth, capfd):
     stack = tmp_path / "stack.tif"
     tifffile.imwrite(stack, np.stack([picture(0)] * 3), photometric="minisblack")
-    assert "3 along" in refused(["--truth", str(truth), "--image", str(stack)], capfd)
+    assert "1 planes, the image 3" in refused(["--truth", str(truth), "--image", str(stack)], capfd)
+
+
+def test_a_colour_image_is_refused(tmp_path, truth, capfd):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((40, 40, 3), np.uint8), photometric="rgb")
+    assert "40 x 40 x 3" in refused(["--truth", str(truth), "--image", str(tmp_path / "rgb.tif")], capfd)
+
+
+# --- groups, summaries, workbooks ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Path:
+    """Two checkpoints, the later one the better, and one image that only the earlier has."""
+    for folder in ("HER", "prediction/epoch_9", "prediction/epoch_10"):
+        (tmp_path / folder).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        true = picture(index)
+        tifffile.imwrite(tmp_path / "HER" / f"s{index}.tif", true)
+        for epoch, noise in ((9, 120), (10, 60)):
+            if (epoch, index) != (10, 3):
+                image = true + rng.normal(0, noise * (1 + index), true.shape)
+                path = tmp_path / "prediction" / f"epoch_{epoch}" / f"s{index}_pred.tif"
+                tifffile.imwrite(path, image.astype(np.float32))
+    return tmp_path
+
+
+def test_checkpoints_become_groups_with_means_and_differences(checkpoints, capfd):
+    words = ["score", "--truth", str(checkpoints / "HER"), "--image", str(checkpoints / "prediction")]
+    table = checkpoints / "summary.csv"
+    assert run([*words, "--by", "folder", "--json", "--summary", str(table)]) == 0
+    out, err = capfd.readouterr()
+    rows = json_lines(out)
+    assert [row["group"] for row in rows].count("epoch_9") == 4
+    mean, difference = err.split("difference to epoch_9")
+    assert [line.split()[0] for line in mean.splitlines()[2:]] == ["epoch_9", "epoch_10"]
+    lines = {
+        (r["group"], r["minus"], r["measure"]): r for r in csv.DictReader(io.StringIO(table.read_text()))
+    }
+    ours = [row["psnr_db"] for row in rows if row["group"] == "epoch_10"]
+    line = lines["epoch_10", "", "psnr_db"]
+    assert float(line["mean"]) == pytest.approx(np.mean(ours))
+    assert float(line["low"]) < np.mean(ours) < float(line["high"])
+    line = lines["epoch_10", "epoch_9", "psnr_db"]
+    assert (line["n"], line["n_higher"]) == ("3", "3")
+    pairs = [
+        a["psnr_db"] - b["psnr_db"]
+        for a in rows for b in rows
+        if a["truth"] == b["truth"] and (a["group"], b["group"]) == ("epoch_10", "epoch_9")
+    ]  # fmt: skip
+    assert float(line["mean"]) == pytest.approx(np.mean(pairs))
+    assert f"{np.mean(pairs):+.2f}" in difference
+
+
+def test_the_baseline_can_be_chosen_and_must_exist(checkpoints, capfd):
+    words = [
+        "--truth",
+        str(checkpoints / "HER"),
+        "--image",
+        str(checkpoints / "prediction"),
+        "--by",
+        "folder",
+    ]
+    summary = checkpoints / "summary.json"
+    assert run(["score", *words, "-q", "--baseline", "epoch_10", "--summary", str(summary)]) == 0
+    capfd.readouterr()
+    found = json.loads(summary.read_text())
+    assert found["baseline"] == "epoch_10"
+    assert found["differences"]["epoch_9"]["psnr_db"]["mean"] < 0
+    assert set(found["means"]) == {"epoch_9", "epoch_10"}
+    assert "'epoch_9'" in refused([*words, "--baseline", "epoch_8"], capfd)
+    assert "--by" in refused([*words[:4], "--baseline", "epoch_9"], capfd)
+
+
+def test_endings_are_groups(tmp_path, capfd):
+    tifffile.imwrite(tmp_path / "cell.tif", picture(0))
+    results = tmp_path / "results"
+    results.mkdir()
+    for ending, sigma in (("", 0.3), ("_sr", 0.5), ("_wf", 2.0)):
+        tifffile.imwrite(
+            results / f"cell{ending}.tif", ndimage.gaussian_filter(picture(0).astype("f4"), sigma)
+        )
+    words = [
+        "score",
+        "--truth",
+        str(tmp_path / "cell.tif"),
+        "--image",
+        str(results),
+        "--by",
+        "ending",
+        "--json",
+    ]
+    assert run(words) == 0
+    rows = json_lines(capfd.readouterr().out)
+    assert {row["group"] for row in rows} == {"(no ending)", "_sr", "_wf"}
+
+
+def test_folders_of_one_name_stay_apart(tmp_path, truth, capfd):
+    for parent in ("a", "b"):
+        (tmp_path / parent / "best").mkdir(parents=True)
+        tifffile.imwrite(tmp_path / parent / "best" / "x.tif", picture(0))
+    images = [word for parent in "ab" for word in ("--image", str(tmp_path / parent / "best"))]
+    assert run(["score", "--truth", str(truth), *images, "--by", "folder", "--json", "-q"]) == 0
+    groups = [row["group"] for row in json_lines(capfd.readouterr().out)]
+    assert len(set(groups)) == 2
+
+
+def test_a_workbook_has_images_summary_and_a_sheet_per_score(checkpoints, capfd):
+    openpyxl = pytest.importorskip("openpyxl")
+    path = checkpoints / "scores.xlsx"
+    words = ["score", "--truth", str(checkpoints / "HER"), "--image", str(checkpoints / "prediction")]
+    assert run([*words, "--by", "folder", "--json", "--xlsx", str(path)]) == 0
+    rows = json_lines(capfd.readouterr().out)
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames[:3] == ["images", "summary", "psnr_db"]
+    assert {"nrmse", "ssim", "seed_psnr_db"} <= set(book.sheetnames)
+    header, *lines = book["psnr_db"].iter_rows(values_only=True)
+    assert header == ("truth", "epoch_9", "epoch_10")
+    by_key = {(row["truth"], row["group"]): row["psnr_db"] for row in rows}
+    assert len(lines) == 4
+    for name, *values in lines:
+        assert values[0] == pytest.approx(by_key[name, "epoch_9"])
+        assert values[1] == pytest.approx(by_key.get((name, "epoch_10")))
+    assert book["images"].max_row == 8
+
+
+def test_a_workbook_without_openpyxl_is_refused_before_any_work(truth, image, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr("dlsim_ij.report.spreadsheet.find_spec", lambda name: None)
+    words = ["--truth", str(truth), "--image", str(image), "--xlsx", str(tmp_path / "s.xlsx")]
+    err = refused(words, capfd)
+    assert "pip install" in err
+    assert "openpyxl" in err
+
+
+def test_outputs_that_cannot_be_are_refused_before_any_work(truth, image, tmp_path, capfd):
+    words = ["--truth", str(truth), "--image", str(image)]
+    assert ".json" in refused([*words, "--summary", str(tmp_path / "s.txt")], capfd)
+    assert ".xlsx" in refused([*words, "--xlsx", str(tmp_path / "s.xls")], capfd)
+    same = str(tmp_path / "s.csv")
+    assert "same name" in refused([*words, "--csv", same, "--summary", same], capfd)
+    assert list(tmp_path.glob("s.*")) == []
 
 
 def test_a_constant_image_is_refused(tmp_path, truth, capfd):

@@ -14,7 +14,8 @@ from scipy import ndimage
 
 from dlsim_ij.errors import ConfigError, ImageError
 from dlsim_ij.quality import decorrelation_resolution
-from dlsim_ij.quality.decorrelation import _pad, _peak, _taper
+from dlsim_ij.quality.decorrelation_curve import peak
+from dlsim_ij.quality.decorrelation_image import pad, taper
 from dlsim_ij.quality.imagej_blur import DIRECT_LIMIT_PX, gaussian_blur, gaussian_taps
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "decorrelation"
@@ -208,7 +209,7 @@ def test_settings_out_of_range_are_refused(options):
     ],
 )
 def test_peaks(values, index, height):
-    assert _peak(np.array(values)) == (index, height)
+    assert peak(np.array(values)) == (index, height)
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (101, 90), (30, 70), (70, 25), (41, 40)])
@@ -227,9 +228,9 @@ def test_the_taper_pixel_by_pixel(shape):
         distance = min(abs(abs(x - centre_x) - centre_x), abs(abs(y - centre_y) - centre_y), 20)
         weight = (1 - np.cos(np.pi * distance / 20)) / 2
         expected[y, x] = border + weight * (expected[y, x] - border)
-    tapered = _taper(image)
+    tapered = taper(image)
     np.testing.assert_allclose(tapered, expected, atol=2e-7)
-    square = _pad(tapered)
+    square = pad(tapered)
     assert square.shape == ((64, 64) if shape == (41, 40) or max(shape) == 64 else (128, 128))
     top, left = (len(square) - height) // 2, (len(square) - width) // 2
     np.testing.assert_array_equal(square[top : top + height, left : left + width], tapered)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from skimage import metrics
 
 from dlsim_ij.errors import ImageError
-from dlsim_ij.quality import fair_scores, scores, seed_scores
+from dlsim_ij.quality import dfcan_scores, fair_scores, ms_ssim, scores, seed_scores, skimage_scores
 from dlsim_ij.quality.pixelwise import IDENTICAL_DB
 
 Y, X = np.mgrid[:20, :18].astype(float)
@@ -35,7 +36,13 @@ def test_all_scores_hold_the_others_and_are_ready_for_json():
     assert (result.seed_psnr_db, result.seed_nrmse, result.seed_ssim) == (seed.psnr_db, seed.nrmse, seed.ssim)
     assert (result.psnr_db, result.nrmse, result.ssim) == (fair.psnr_db, fair.nrmse, fair.ssim)
     line = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert list(line) == ["seed_psnr_db", "seed_nrmse", "seed_ssim", "psnr_db", "nrmse", "ssim", "registered"]
+    assert list(line) == [
+        "seed_psnr_db", "seed_nrmse", "seed_ssim", "psnr_db", "nrmse", "ssim", "registered",
+        "ms_ssim", "dfcan", "skimage",
+    ]  # fmt: skip
+    assert (result.dfcan, result.skimage) == (dfcan_scores(TRUTH, IMAGE), skimage_scores(TRUTH, IMAGE))
+    assert list(line["dfcan"]) == list(line["skimage"]) == ["psnr_db", "nrmse", "ssim"]
+    assert line["ms_ssim"] is None  # 20 px are too few for five scales
     assert list(line["registered"]) == ["psnr_db", "nrmse", "ssim", "shift_px"]
     assert len(line["registered"]["shift_px"]) == 2
 
@@ -94,7 +101,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("measure", [seed_scores, fair_scores, scores])
+@pytest.mark.parametrize("measure", [seed_scores, fair_scores, dfcan_scores, skimage_scores, scores])
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_refused_in_one_line(measure, case):
     image, words = BAD[case]
@@ -110,6 +117,33 @@ def test_other_pixel_sizes_are_named():
     with pytest.raises(ImageError) as refusal:
         fair_scores(np.kron(TRUTH, np.ones((2, 2))), TRUTH)
     assert "image has 2 times larger pixels" in refusal.value.hint
+
+
+# --- published conventions, each by scikit-image's own functions ----------------------------------------
+
+
+def test_skimage_scores_are_those_of_scikit_image():
+    result = skimage_scores(TRUTH, IMAGE)
+    span = float(np.ptp(TRUTH))
+    assert result.psnr_db == pytest.approx(metrics.peak_signal_noise_ratio(TRUTH, IMAGE, data_range=span))
+    assert result.nrmse == pytest.approx(metrics.normalized_root_mse(TRUTH, IMAGE))
+    assert result.ssim == pytest.approx(metrics.structural_similarity(TRUTH, IMAGE, data_range=span))
+
+
+def test_dfcan_scores_are_those_of_its_code():
+    """Own percentiles 0 and 100, then scikit-image 0.15, whose range of floats was 2."""
+    truth, image = ((x - x.min()) / np.ptp(x) for x in (TRUTH, IMAGE))
+    result = dfcan_scores(TRUTH, IMAGE)
+    assert result.psnr_db == pytest.approx(metrics.peak_signal_noise_ratio(truth, image, data_range=1))
+    assert result.nrmse == pytest.approx(metrics.normalized_root_mse(truth, image))
+    assert result.ssim == pytest.approx(metrics.structural_similarity(truth, image, data_range=2))
+
+
+def test_scores_hold_ms_ssim_where_the_image_is_large_enough():
+    rng = np.random.default_rng(0)
+    truth = rng.gamma(1, size=(170, 180))
+    image = truth + rng.normal(0, 0.3, truth.shape)
+    assert scores(truth + 50, 3 * image).ms_ssim == pytest.approx(ms_ssim(truth + 50, image), rel=1e-9)
 
 
 # --- the public sample -------------------------------------------------------------------------------

@@ -1,0 +1,23 @@
+"""The resolution job: image files in, one record for each plane and tables of them out.
+
+In: paths and settings. Out: records in plane order (JSON's), two kinds of CSV, figures. Knows no command
+line and no JVM. Below it: quality, images, report. Start at `job.py`; one plane is measured in `measure.py`.
+"""
+
+from dlsim_ij.resolution_job.job import Plan, plan_job, run_job
+from dlsim_ij.resolution_job.journal import Journal
+from dlsim_ij.resolution_job.measure import PlaneJob, PlaneMeasurer, Settings
+from dlsim_ij.resolution_job.tables import OwnTable, PluginTable, summaries
+
+__all__ = [
+    "plan_job",
+    "run_job",
+    "Plan",
+    "Settings",
+    "PlaneJob",
+    "PlaneMeasurer",
+    "Journal",
+    "OwnTable",
+    "PluginTable",
+    "summaries",
+]
