@@ -211,12 +211,16 @@ def frc_frame_split(
         raise ImageError(
             f"the frames have the shape {_size(stack)}", "give (frames, Y, X) or (repeats, frames, Y, X)"
         )
+    if stack.dtype.kind not in "iuf":
+        raise ImageError(f"the frames are of type {stack.dtype}", "pass integers or floating point numbers")
     make = reconstruct if reconstruct is not None else _mean
     options = _Options(threshold, window, smoothed, False, full_photons, pixel_size_um)
     scale, warnings = None, []
     if split == "binomial":
-        raw = stack if stack.ndim == 3 else stack.mean(axis=0)
-        halves, scale = _split_every_frame(raw, gain, offset, seed)
+        # before repeats are averaged: a mean of counts is not Poisson distributed any more
+        halves, scale = _split_every_frame(stack.reshape(-1, *stack.shape[-2:]), gain, offset, seed)
+        if stack.ndim == 4:
+            halves = halves[0].reshape(stack.shape).mean(axis=0), halves[1].reshape(stack.shape).mean(axis=0)
     else:
         count = len(stack) // 2
         if count == 0:

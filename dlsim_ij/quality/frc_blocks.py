@@ -163,9 +163,9 @@ def nanoj_frc_map(
     1 / r rad, bilinear between the samples of the three products; no smoothing; first crossing of 1/7.
 
     Differences that are meant: NanoJ swaps two of the four neighbours in its bilinear interpolation, a bug
-    that is not repeated here, and no numbers of NanoJ were at hand to compare with. Blocks without a crossing are not
-    measured, as there. NanoJ does not test for significance, and neither does this: a block of pure noise
-    gets a number where the first ring happens to lie above 1/7. :func:`frc_map` does not.
+    that is not repeated here. No numbers of NanoJ were at hand to compare with. Blocks without a crossing
+    are not measured, as there. NanoJ does not test for significance, and neither does this: a block of pure
+    noise gets a number where the first ring happens to lie above 1/7. :func:`frc_map` does not.
 
     Parameters
     ----------

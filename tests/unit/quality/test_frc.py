@@ -286,6 +286,22 @@ def test_one_acquisition_is_split_frame_by_frame():
     assert estimated.photon_scale.gain == pytest.approx(1, rel=0.15)
 
 
+def test_repeats_are_split_before_they_are_averaged():
+    """The photons of all repeats count: the floor of the noise is 0 and the sum of the halves the mean."""
+    frames = np.random.default_rng(9).poisson(points(), (4, 2, 192, 192))
+    halves = []
+
+    def reconstruct(stack: np.ndarray) -> np.ndarray:
+        halves.append(stack)
+        return stack[0]
+
+    result = frc_frame_split(frames, reconstruct, split="binomial", gain=1.0, offset=0.0)
+    np.testing.assert_allclose(halves[0] + halves[1], frames.mean(axis=0))
+    assert result.warnings == ()
+    expected = frc_resolution(frames[:, 0].sum(axis=0), gain=1.0, offset=0.0).resolution_px
+    assert result.resolution_px == pytest.approx(expected, rel=0.03)
+
+
 def test_an_odd_frame_is_left_out_and_said():
     frames = np.random.default_rng(6).poisson(points(), (5, 192, 192))
     result = frc_frame_split(frames)
@@ -400,6 +416,9 @@ def test_one_image_is_not_aligned():
     [
         (IMAGE, {}, "shape 40 x 48"),
         (IMAGE[None], {}, "one frame"),
+        (np.stack([IMAGE] * 4) + 1j, {}, "complex"),
+        (np.stack([IMAGE] * 4) > 0, {}, "bool"),
+        (np.stack([np.full_like(IMAGE, np.nan)] * 4), {}, "NaN"),
         (np.stack([IMAGE] * 4), {"split": "random"}, "no split"),
         (np.stack([IMAGE] * 4), {"gain": 1.0, "offset": 0.0}, "no part"),
         (np.stack([IMAGE] * 4), {"reconstruct": lambda stack: np.zeros((40, 40))}, "half 1 is constant"),
