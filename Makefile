@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 demo: setup system
 	$(BIN)/dlsim doctor || true
-	$(BIN)/dlsim run examples/demo_raw.tif -o demo_out --truth examples/demo_truth.tif --overwrite
+	$(BIN)/dlsim run examples/demo_raw.tif -o demo_out --frc --truth examples/demo_truth.tif --overwrite
 	@echo "Open $(CURDIR)/demo_out/report.html in a browser."
 
 test: setup-dev system-test
@@ -39,6 +39,8 @@ bench: setup-dev system
 	$(BIN)/python benchmarks/resize.py
 	$(BIN)/python benchmarks/decorrelation.py
 	$(BIN)/python benchmarks/squirrel.py
+	$(BIN)/python benchmarks/resolution_stack.py
+	$(BIN)/python benchmarks/frc.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/prepare.py

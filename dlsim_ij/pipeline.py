@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,23 +19,25 @@ import dlsim_ij
 from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition, split_stack
 from dlsim_ij.datasets.inputs import normalised_frames
-from dlsim_ij.datasets.normalise import Scaling
+from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.errors import ImageError, LayoutError, ModelError
 from dlsim_ij.files import make_folder, refuse_existing
 from dlsim_ij.images import Enlargement, read_image, require_finite, require_grey, undo_enlargement
 from dlsim_ij.images.write import write_image
+from dlsim_ij.measuring import Measures, Reconstruct, measure
 from dlsim_ij.optics import Optics
 from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA, PAPER_PIXEL_SIZE_UM
 from dlsim_ij.quality import scores
 from dlsim_ij.quality.consistency import correlation_with_widefield
 from dlsim_ij.reconstruction import widefield, wiener_sim
-from dlsim_ij.report import Notice, RunImage, RunRecord, save_record
-from dlsim_ij.report.document import Level
+from dlsim_ij.report import Notice, RunImage, RunRecord, save_curves, save_record
+from dlsim_ij.report.curves import curve_set
+from dlsim_ij.report.verdict import judge
 from dlsim_ij.results import Result
 
 if TYPE_CHECKING:
     from dlsim_ij.images import ImageInput
-    from dlsim_ij.inference import Model
+    from dlsim_ij.inference import Model, Prediction
 
 Resize = Callable[[np.ndarray, float], np.ndarray]
 
@@ -50,6 +53,9 @@ class Reconstruction(Result):
         last two None without ``compare``). Axes of the input's time and channels come first.
     uncertainty, residual : None
         Not measured yet by any shipped model.
+    error : DataArray or None
+        Where the result of the first stack disagrees with its widefield image, in counts; None without
+        ``measures``.
     acquisition : Acquisition
         Of the first stack.
     enlargement : Enlargement or None
@@ -58,6 +64,8 @@ class Reconstruction(Result):
         What was seen, and what to do.
     metrics : dict
         Numbers of the first stack.
+    measures : Measures or None
+        The same with all curves and maps; None without ``measures``.
     model : str
     seconds : float
         Network and reconstruction, all stacks together.
@@ -66,12 +74,14 @@ class Reconstruction(Result):
     sr: xr.DataArray = field(repr=False, compare=False)
     widefield: xr.DataArray | None = field(repr=False, compare=False)
     wiener: xr.DataArray | None = field(repr=False, compare=False)
+    error: xr.DataArray | None = field(repr=False, compare=False)
     uncertainty: None = None
     residual: None = None
     acquisition: Acquisition
     enlargement: Enlargement | None
     warnings: tuple[tuple[str, str], ...]
     metrics: Mapping[str, Any]
+    measures: Measures | None = field(repr=False, compare=False)
     model: str
     seconds: float
 
@@ -89,6 +99,8 @@ def reconstruct(
     threads: int | None = None,
     force: bool = False,
     compare: bool = True,
+    measures: bool = True,
+    frc: bool = False,
 ) -> Reconstruction:
     """Reconstruct a raw SIM stack, or a series of them.
 
@@ -115,6 +127,11 @@ def reconstruct(
         Go on when no regular illumination was found, as in a stack in the wrong order.
     compare : bool
         Make the widefield and the Wiener image and the metrics too.
+    measures : bool
+        With `compare`: measure resolution, RSP and RSE of the first stack.
+    frc : bool
+        With `measures`: reconstruct the first stack twice more, each time from half of its photons, and
+        measure by Fourier ring correlation what the two share.
 
     Returns
     -------
@@ -144,6 +161,8 @@ def reconstruct(
 
     images: dict[str, list[np.ndarray]] = {"sr": [], "widefield": [], "wiener": []}
     acquisition: Acquisition | None = None
+    measured: Measures | None = None
+    error: np.ndarray | None = None
     seconds = 0.0
     for number, stack in enumerate(stacks):
         undone = enlargement if number == 0 or enlargement is None else _same_enlargement(stack, enlargement)
@@ -168,6 +187,15 @@ def reconstruct(
             made: dict[str, np.ndarray] = {"sr": prediction.image}
             if compare:
                 made["wiener"] = _wiener(native, found, prediction.scaling)
+            if compare and measures and number == 0:
+                network = partial(predict, loaded, optics=optics, tile_px=tile_px, threads=threads)
+                measured = measure(
+                    native, made, acquisition=found, pixel_size_um=None if pixel is None else native_pixel,
+                    halves=_half_light(network, found) if frc else None,
+                )  # fmt: skip
+                error = measured.error_map
+                if error is not None and undone is not None:
+                    error = undone.to_input_grid(error)
         if undone is not None:
             made = {role: undone.to_input_grid(image) for role, image in made.items()}
         if compare:
@@ -191,14 +219,19 @@ def reconstruct(
         )
         both = images["wiener"][0].ravel(), images["sr"][0].ravel()
         metrics["correlation_wiener"] = float(np.corrcoef(*both)[0, 1])
+    if measured is not None:
+        metrics |= measured.metrics()
+        warnings += measured.warnings
     return Reconstruction(
         sr=joined["sr"],
         widefield=joined.get("widefield"),
         wiener=joined.get("wiener"),
+        error=None if error is None else _like(joined["sr"], error),
         acquisition=acquisition,
         enlargement=enlargement,
         warnings=tuple(warnings),
         metrics=metrics,
+        measures=measured,
         model=loaded.name,
         seconds=seconds,
     )
@@ -219,6 +252,8 @@ def run_input(
     tile_px: int | None = None,
     threads: int | None = None,
     force: bool = False,
+    measures: bool = True,
+    frc: bool = False,
     ome: bool = False,
     overwrite: bool = False,
     command: str = "",
@@ -255,22 +290,33 @@ def run_input(
         See `reconstruct`; also an output that exists.
     """
     folder = make_folder(output / item.subfolder)
-    paths = {role: folder / f"{item.name}{ending}" for role, ending in output_names(ome).items()}
+    paths = {role: folder / f"{item.name}{ending}" for role, ending in output_names(ome, measures).items()}
     for path in [*paths.values(), folder / f"{item.name}_run.json"]:
         refuse_existing(path, overwrite)
     raw = read_image(item.path)
     done = reconstruct(
         raw, model=model, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm, layout=layout,
-        resize=resize, tile_px=tile_px, threads=threads, force=force,
+        resize=resize, tile_px=tile_px, threads=threads, force=force, measures=measures, frc=frc,
     )  # fmt: skip
     metrics = dict(done.metrics)
     if truth is not None:
         metrics |= _truth_scores(truth, done.sr)
-    images = {"sr": done.sr, "widefield": done.widefield, "wiener": done.wiener}
+    images = {"sr": done.sr, "widefield": done.widefield, "wiener": done.wiener, "error": done.error}
     for role, image in images.items():
         if image is not None:
             write_image(paths[role], image, overwrite=overwrite, ome=ome)
-    level, verdict = _verdict(done)
+    written = {role: str(paths[role]) for role, image in images.items() if image is not None}
+    if done.measures is not None:
+        found = done.measures
+        curves = curve_set(found.resolution, found.frc, widefield_pixel_px=found.magnification)
+        save_curves(curves, paths["curves"], overwrite=overwrite)
+        written["curves"] = str(paths["curves"])
+    level, verdict = judge(
+        metrics,
+        pattern_snr=min(pattern.snr[0] for pattern in done.acquisition.patterns),
+        fit=done.acquisition.fit,
+        doubts=[message for message, _ in done.acquisition.warnings],
+    )
     record = RunRecord(
         name=item.name,
         input=str(item.path),
@@ -297,12 +343,12 @@ def run_input(
         },
         engine=dict(engine or {"name": "none", "version": ""}),
         warnings=tuple(Notice(message=message, hint=hint) for message, hint in done.warnings),
+        curves=paths["curves"].name if done.measures is not None else "",
         command=command,
         created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         dlsim_version=dlsim_ij.__version__,
     )
     save_record(record, folder, overwrite=overwrite)
-    written = {role: str(paths[role]) for role, image in images.items() if image is not None}
     return {
         "input": str(item.path),
         "model": done.model,
@@ -312,10 +358,13 @@ def run_input(
     }
 
 
-def output_names(ome: bool = False) -> dict[str, str]:
-    """Return the endings of the images of a run by role (interface.md, section 1)."""
+def output_names(ome: bool = False, measures: bool = True) -> dict[str, str]:
+    """Return the endings of the outputs of a run by role (interface.md, section 1)."""
     kind = ".ome.tif" if ome else ".tif"
-    return {"sr": f"_sr{kind}", "widefield": f"_wf{kind}", "wiener": f"_wiener{kind}"}
+    names = {"sr": f"_sr{kind}", "widefield": f"_wf{kind}", "wiener": f"_wiener{kind}"}
+    if measures:
+        names |= {"error": f"_error{kind}", "curves": "_curves.json"}
+    return names
 
 
 def _as_array(raw: xr.DataArray | np.ndarray) -> xr.DataArray:
@@ -323,6 +372,14 @@ def _as_array(raw: xr.DataArray | np.ndarray) -> xr.DataArray:
         return raw
     dims = ("I", "Y", "X") if np.ndim(raw) == 3 else tuple(f"axis {n}" for n in range(np.ndim(raw)))
     return xr.DataArray(raw, dims=dims, attrs={"name": "the array", "pixel_size_um": None})
+
+
+def _like(image: xr.DataArray, plane: np.ndarray) -> xr.DataArray:
+    """Return a plane with the pixel size of `image`, black to white over 99.9 % of its values."""
+    pixels = np.asarray(plane, dtype=np.float32)
+    kept = {key: image.attrs.get(key) for key in ("pixel_size_um", "name", "source")}
+    high = float(np.quantile(pixels, 0.999))
+    return xr.DataArray(pixels, dims=("Y", "X"), attrs={**kept, "display_range": (0.0, high or 1.0)})
 
 
 def _native_pixel(
@@ -367,6 +424,18 @@ def _wiener(native: np.ndarray, acquisition: Acquisition, scaling: Scaling) -> n
     return wiener_sim(signal, acquisition.patterns, acquisition.optics) * np.float32(scaling.scale)
 
 
+def _half_light(network: Callable[..., Prediction], found: Acquisition) -> dict[str, Reconstruct]:
+    """Return how to reconstruct half of the photons: as the whole, with the patterns found in the whole."""
+
+    def result(half: np.ndarray) -> np.ndarray:
+        return network(half, patterns=found.patterns).image
+
+    def wiener(half: np.ndarray) -> np.ndarray:
+        return _wiener(half, found, robust_scaling(half))
+
+    return {"sr": result, "wiener": wiener}
+
+
 def _truth_scores(truth: Path, sr: xr.DataArray) -> dict[str, Any]:
     true = read_image(truth)
     if true.ndim != 2 or sr.ndim != 2:
@@ -376,23 +445,13 @@ def _truth_scores(truth: Path, sr: xr.DataArray) -> dict[str, Any]:
     return scores(true.values, sr.values).to_dict()
 
 
-def _verdict(done: Reconstruction) -> tuple[Level, str]:
-    weakest = min(pattern.snr[0] for pattern in done.acquisition.patterns)
-    found = f"the illumination pattern was found in every angle (weakest signal-to-noise ratio {weakest:.0f})"
-    serious = done.acquisition.warnings
-    if not done.acquisition.fit:
-        return "poor", f"Do not use this image: {serious[0][0][0].lower()}{serious[0][0][1:].rstrip('.')}."
-    if serious:
-        return "caution", f"Look at the warnings first; {found}."
-    return "good", f"The frames fit the model: {found}."
-
-
 def _note(role: str, done: Reconstruction) -> str:
     n_frames = done.acquisition.n_angles * done.acquisition.n_phases
     return {
         "sr": f"network {done.model}",
         "widefield": f"mean of {n_frames} raw frames",
         "wiener": "conventional reconstruction of the same frames",
+        "error": "blurred result against the mean of the raw frames",
     }[role]
 
 
@@ -401,7 +460,7 @@ def _acquisition_table(raw: xr.DataArray, done: Reconstruction) -> tuple[tuple[s
     um = acquisition.optics.pixel_size_um
     sizes = " x ".join(f"{size} {dim}" for dim, size in raw.sizes.items())
     return (
-        ("Input", f"{sizes}, {raw.dtype}"),
+        ("Size", f"{sizes}, {raw.dtype}"),
         ("Frames", f"{acquisition.n_angles} angles x {acquisition.n_phases} phases, {acquisition.order}"),
         ("Camera pixel in the sample", f"{um * 1000:g} nm"),
         ("Pattern directions", _listed(p.angle_deg for p in acquisition.patterns) + " degrees"),

@@ -68,6 +68,7 @@ JSON_CALLS = [
     "run demo_raw.tif -o results --engine none --dry-run",
     "predict demo_raw.tif -o images",
     "resolution demo_truth.tif",
+    "squirrel --reference demo_truth.tif --image demo_truth.tif",
     "score --truth demo_truth.tif --image demo_truth.tif",
     "report made",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),

@@ -19,6 +19,7 @@ VERBS = {
     "run": "Raw SIM stacks in, super-resolved images and a quality report out.",
     "predict": "Super-resolved images only: no comparison, no report.",
     "resolution": "Resolution of every plane from the image itself: decorrelation analysis, and FRC.",
+    "squirrel": "Compare super-resolved images with diffraction-limited ones: RSP, RSE, error maps.",
     "score": "Compare images with a truth: PSNR, NRMSE and SSIM in every convention.",
     "report": "Build the report of a results folder again.",
     "prepare": "Cut raw fields of view into a training dataset.",

@@ -69,8 +69,20 @@ def _rectangle(_: click.Context, __: click.Parameter, value: str | None) -> tupl
     help="Give the plugin's number even for an enlarged image, as if its pixels were real.",
 )  # fmt: skip
 @click.option(
-    "--spread", "n_thinnings", type=click.IntRange(2), default=None, metavar="N",
-    help="Error bar of a raw camera image: share its photons out at random N times.",
+    "--spread", "n_thinnings", type=click.IntRange(5), default=None, metavar="N",
+    help="Error bar of each raw camera plane: its photons thinned out at random N times; 20 are good.",
+)  # fmt: skip
+@click.option(
+    "--sectors", "n_sectors", type=click.IntRange(1, 36), default=None, metavar="N",
+    help="Also the resolution along N directions (always of 1.1.8-nocap, all radii).",
+)  # fmt: skip
+@click.option(
+    "--map", "map_path", type=options.OutputPath, metavar="FILE",
+    help="Image of the local resolution in nm (px if the pixel size is unknown), one pixel a tile; .tif.",
+)  # fmt: skip
+@click.option(
+    "--tile", "tile_px", type=click.IntRange(64), default=128, show_default=True, metavar="PX",
+    help="Side of the tiles of --map; they overlap by half.",
 )  # fmt: skip
 @click.option(
     "--pair", type=options.ExistingPath, metavar="IMG",
@@ -83,6 +95,11 @@ def _rectangle(_: click.Context, __: click.Parameter, value: str | None) -> tupl
     "--frc-threshold", type=click.Choice(_THRESHOLDS), default=_THRESHOLDS[0], show_default=True,
     help="Where the FRC curve is read.",
 )  # fmt: skip
+@click.option(
+    "--gain", type=click.FloatRange(0, min_open=True), metavar="COUNTS",
+    help="Counts per photo-electron, for --spread and --frc; estimated from the image otherwise.",
+)  # fmt: skip
+@click.option("--offset", type=float, metavar="COUNTS", help="Counts without light; goes with --gain.")
 @click.option("--align", is_flag=True, help="With --pair: undo the shift between the two first.")
 @click.option("--csv", "csv_path", type=options.OutputPath, metavar="FILE", help="Table, one row per plane.")
 @click.option(
@@ -103,9 +120,11 @@ def command(
     csv_path: Path | None,
     plugin_table: Path | None,
     curves: Path | None,
+    map_path: Path | None,
     pair: Path | None,
     frc: bool,
     n_thinnings: int | None,
+    n_sectors: int | None,
     threads: int | None,
     overwrite: bool,
     dry_run: bool,
@@ -138,12 +157,18 @@ def command(
 
     if settings["align"] and pair is None:
         raise ConfigError("--align undoes a shift between two images, one is given", "give --pair too")
+    if (settings["gain"] is None) != (settings["offset"] is None):
+        raise ConfigError("--gain and --offset belong together, one is missing", "give both, or neither")
+    if settings["gain"] is not None and not (n_thinnings or (frc and pair is None)):
+        raise ConfigError("--gain and --offset play a part in --spread and --frc only", "give one of these")
     paths = [item.path for item in expand_inputs(images, frame_folders=False, distinct_names=False)]
-    wanted = Settings(frc=frc or pair is not None, n_thinnings=n_thinnings or 0, **settings)
+    wanted = Settings(
+        frc=frc or pair is not None, n_thinnings=n_thinnings or 0, n_sectors=n_sectors or 0, **settings
+    )
     tables: list[Table] = [OwnTable(csv_path, wanted.columns())] if csv_path else []
     if plugin_table:
         tables.append(PluginTable(plugin_table))
-    plan = plan_job(paths, wanted, pair=pair, figure=curves)
+    plan = plan_job(paths, wanted, pair=pair, figure=curves, map_path=map_path)
     _check_outputs(plan, [table.path for table in tables], [*paths, *([pair] if pair else [])], overwrite)
     if dry_run:
         return _show_plan(plan, [table.path for table in tables], as_json)
@@ -177,10 +202,12 @@ def _check_outputs(plan: Plan, tables: Sequence[Path], inputs: Sequence[Path], o
     from dlsim_ij.files import refuse_existing
     from dlsim_ij.report.decorrelation_figure import check_format
 
-    figures = [job.figure for job in plan.jobs if job.figure is not None]
-    for figure in figures[:1]:
-        check_format(figure)
-    outputs = [*tables, *figures]
+    for job in plan.jobs[:1]:
+        if job.figure is not None:
+            check_format(job.figure)
+        if job.map is not None and job.map.suffix.lower() not in (".tif", ".tiff", ".npy"):
+            raise OutputError(f"{job.map}: a map cannot be written as '{job.map.suffix}'", "use .tif")
+    outputs = [*tables, *plan.drawings()]
     taken = {path.resolve() for path in inputs}
     for path in outputs:
         if path.resolve() in taken:
@@ -193,6 +220,7 @@ def _check_outputs(plan: Plan, tables: Sequence[Path], inputs: Sequence[Path], o
 
 
 def _measure(plan: Plan, journal: Journal | None, threads: int | None, overwrite: bool, as_json: bool) -> int:
+    from dlsim_ij.files import refuse_existing
     from dlsim_ij.resolution_job import run_job, summaries
 
     show = _Printer(plan, as_json)
@@ -200,6 +228,9 @@ def _measure(plan: Plan, journal: Journal | None, threads: int | None, overwrite
     done = journal.done[:] if journal is not None else []
     if done:
         click.echo(f"going on: {len(done)} of {len(plan.jobs)} planes are done", err=True)
+        overwrite = True  # what an interrupted process drew of its last plane is ours
+    for path in plan.drawings():
+        refuse_existing(path, overwrite)
     with ExitStack() as stack:
         running = stack.enter_context(
             closing(run_job(plan, skip=len(done), threads=threads, overwrite=overwrite))
@@ -281,6 +312,9 @@ def _text(record: Mapping[str, Any], name: str, heading: bool) -> str:
     if "spread" in record:
         shown = "-" if not spread or spread["sd"] is None else f"± {spread['sd']:.3g} {spread['unit']}"
         columns.insert(1, ("spread", shown, 12))
+    if "directions" in record:
+        ratio = (record["directions"] or {}).get("anisotropy")
+        columns.append(("worst/best", _cell(ratio, ".2f"), 10))
     if "frc" in record:
         frc = record["frc"] or {"resolution_um": None, "resolution_px": None, "status": "-"}
         um = frc["resolution_um"]
@@ -334,8 +368,8 @@ def _say_what_is_unknown(plan: Plan) -> None:
 
 def _show_plan(plan: Plan, tables: Sequence[Path], as_json: bool) -> int:
     for file in plan.files:
-        figures = [str(job.figure) for job in plan.jobs if job.path == file.path and job.figure]
-        outputs = [str(table) for table in tables] + figures
+        mine = [path for job in plan.jobs if job.path == file.path for path in (job.figure, job.map) if path]
+        outputs = [str(path) for path in (*tables, *mine)]
         text = f"{file.path}: {file.n_planes} planes of {file.width} x {file.height} px"
         text += f" -> {', '.join(outputs)}" if outputs else ""
         row = {"file": str(file.path), "planes": file.n_planes, "outputs": outputs, "dry_run": True}

@@ -21,6 +21,14 @@ from dlsim_ij.errors import DlsimError
 @options.acquisition
 @click.option("--truth", type=options.ExistingPath, metavar="T", help="Score the result against this image.")
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
+@click.option(
+    "--measures/--no-measures", default=True, show_default=True,
+    help="Measure resolution, RSP and RSE (of the first frame of a series).",
+)  # fmt: skip
+@click.option(
+    "--frc", is_flag=True,
+    help="Also reconstruct twice from half of the light, and measure what repeats (takes twice as long).",
+)  # fmt: skip
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @options.engine
 @options.threads
@@ -38,6 +46,8 @@ def command(
     dry_run: bool,
     as_json: bool,
     truth: Path | None,
+    measures: bool,
+    frc: bool,
     ome: bool,
     **settings: Any,
 ) -> int:
@@ -47,12 +57,15 @@ def command(
     angle-major: all phases of the first angle first.
     """
     from dlsim_ij.images import expand_inputs
+    from dlsim_ij.pipeline import output_names
 
     items = expand_inputs(inputs)
     if truth is not None and len(items) > 1:
         raise DlsimError("--truth goes with one input", "use dlsim score for many")
+    if frc and not measures:
+        raise DlsimError("--frc is one of the measures that --no-measures leaves out", "give one of the two")
     if dry_run:
-        return _plan(items, output, ome, as_json)
+        return _plan(items, output, output_names(ome, measures), as_json)
     options.set_threads(threads)
     from dlsim_ij.fiji import Fiji
     from dlsim_ij.inference import load_model
@@ -72,8 +85,9 @@ def command(
         for item in bar:
             try:
                 result = run_input(
-                    item, output, model=loaded, truth=truth, ome=ome, overwrite=overwrite, threads=threads,
-                    resize=fiji.resize, engine=_engine(fiji.describe()), command=_command_line(), **settings,
+                    item, output, model=loaded, truth=truth, measures=measures, frc=frc, ome=ome,
+                    overwrite=overwrite, threads=threads, resize=fiji.resize,
+                    engine=_engine(fiji.describe()), command=_command_line(), **settings,
                 )  # fmt: skip
             except DlsimError as error:
                 if len(items) == 1:
@@ -98,12 +112,10 @@ def command(
     return 1 if failed else 0
 
 
-def _plan(items: list[Any], output: Path, ome: bool, as_json: bool) -> int:
-    from dlsim_ij.pipeline import output_names
-
+def _plan(items: list[Any], output: Path, names: dict[str, str], as_json: bool) -> int:
     for item in items:
         folder = output / item.subfolder
-        outputs = {role: str(folder / f"{item.name}{end}") for role, end in output_names(ome).items()}
+        outputs = {role: str(folder / f"{item.name}{end}") for role, end in names.items()}
         text = f"{item.path} -> {', '.join(outputs.values())}"
         options.print_result({"input": str(item.path), "outputs": outputs, "dry_run": True}, as_json, text)
     return 0

@@ -40,6 +40,7 @@ _OME_TYPES = {
     "bool": "uint8",
     "float16": "float32",
 }
+_COLOR_MAP = 320  # TIFF tag
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8")
 
 
@@ -52,6 +53,7 @@ def write_image(
     ome: bool = False,
     labels: Sequence[str] | None = None,
     display_range: tuple[float, float] | None = None,
+    lut: NDArray[np.uint8] | None = None,
 ) -> Path:
     """Write an image as ImageJ hyperstack, OME-TIFF or ``.npy``; whole or not at all.
 
@@ -71,6 +73,8 @@ def write_image(
         One per plane, the last stack axis fastest.
     display_range : (float, float), optional
         Values shown as black and white.
+    lut : (3, 256) ndarray of uint8, optional
+        Red, green and blue in which ImageJ shows a grey image, from the lower end of the range to the upper.
 
     Returns
     -------
@@ -100,12 +104,18 @@ def write_image(
         attributes["display_range"] = display_range
     attributes["labels"] = _labels(image, labels)
     check_pixel_size(attributes.get("pixel_size_um"))
+    if lut is not None:
+        attributes["lut"] = _checked_lut(lut, image)
     name = path.name.lower()
     ome = ome or name.endswith((".ome.tif", ".ome.tiff", ".ome.btf"))
     if name.endswith(".npy") and not ome:
         with atomic_path(path, overwrite=overwrite) as temporary:
             np.save(temporary, image.values, allow_pickle=False)
     elif name.endswith(_TIFF_ENDINGS):
+        if ome and lut is not None:
+            raise OutputError(
+                f"{path}: OME-TIFF has no place for a lookup table", "write an ImageJ TIFF, .tif"
+            )
         _write_tiff(path, image, attributes, ome, overwrite)
     else:
         raise OutputError(
@@ -136,6 +146,16 @@ def _data_array(array: xr.DataArray | NDArray[Any]) -> xr.DataArray:
             f"{array.dtype} values cannot be written as an image", "write their real part or modulus"
         )
     return array.transpose(*sorted(dims, key=ORDER.index))
+
+
+def _checked_lut(lut: NDArray[np.uint8], image: xr.DataArray) -> NDArray[np.uint8]:
+    if lut.shape != (3, 256) or lut.dtype != np.uint8:
+        raise ImageError(
+            f"a lookup table of shape {lut.shape} and type {lut.dtype}", "give (3, 256) values of uint8"
+        )
+    if "S" in image.dims or image.sizes.get("C", 1) > 1:
+        raise ImageError("an image of several colours takes no lookup table", "write each channel by itself")
+    return lut
 
 
 def _labels(image: xr.DataArray, labels: Sequence[str] | None) -> list[str] | None:
@@ -240,6 +260,10 @@ def _imagej_tags(image: xr.DataArray, attributes: dict[str, Any], axes: str) -> 
     tags: dict[str, Any] = {"metadata": metadata}
     if size is not None:
         tags["resolution"] = (1 / size, 1 / size)
+    if attributes.get("lut") is not None:
+        # where ImageJ itself keeps it; TIFF counts colours to 65535
+        colours = (257 * attributes["lut"].astype(np.uint16)).ravel().tolist()
+        tags["extratags"] = [(_COLOR_MAP, "H", len(colours), colours, True)]
     return tags
 
 

@@ -7,6 +7,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from dlsim_ij.quality.spectral_lines import middle
 from dlsim_ij.quality.thinning import dim_noise
 
 FloatArray = NDArray[np.float64]
@@ -17,10 +18,12 @@ _SPIKE_ENERGY = 0.05  # of the energy of all other fine detail
 _CLIPPED_PIXELS = 10
 _CLIPPED_TOP = 3.0
 _CLIPPED_BOTTOM = 0.05
+_CUT_STEP = 0.05
 _FEWEST_LEVELS = 32
 _PATTERN_PEAK = 12.0
 _PATTERN_RADII = 4, 6  # of the ring that a peak must tower above, in steps of frequency
 _CANDIDATES = 40
+_PATTERN_FIELD_PX = 768  # a pattern shows as well in a part of a larger image
 _LOWEST_PATTERN = 0.06  # cycles per px
 _SHORTEST_SIDE_PX = 32
 _SMALLEST_FOR_NOISE_PX = 60
@@ -43,25 +46,38 @@ def image_doubts(pixels: FloatArray) -> tuple[Doubt, ...]:
     """
     if min(pixels.shape) < _SHORTEST_SIDE_PX:
         return ()
-    found = (spikes(pixels), clipping(pixels), regular_pattern(pixels), coloured_noise(pixels))
+    found = [spikes(pixels), clipping(pixels), regular_pattern(pixels)]
+    if found[-1] is None:  # a pattern is detail in every block, as even as noise
+        found.append(coloured_noise(pixels))
     return tuple(doubt for doubt in found if doubt is not None)
+
+
+def _centred(pixels: FloatArray) -> NDArray[np.float32]:
+    """Return the image around its mean, at most 1: squares of any unit stay finite."""
+    centred = pixels - pixels.mean()
+    centred /= max(abs(centred.min()), abs(centred.max()))
+    return centred.astype(np.float32)
 
 
 def spikes(pixels: FloatArray) -> Doubt | None:
     """Find single pixels far above or below all eight neighbours: hot, dead, struck by a cosmic ray."""
     ring = np.ones((3, 3), bool)
     ring[1, 1] = False
-    highest, lowest = (
-        ndimage.maximum_filter(pixels, footprint=ring),
-        ndimage.minimum_filter(pixels, footprint=ring),
-    )
-    detail = pixels - (highest + lowest) / 2
-    noise = float(np.quantile(np.abs(detail), 0.95))
-    outside = np.maximum(pixels - highest, lowest - pixels)
-    spiky = outside > _SPIKE * np.maximum(highest - lowest + noise, noise)
-    spiky &= outside > 0
-    energy, rest = float(np.square(outside[spiky]).sum()), float(np.square(detail[~spiky]).sum())
-    if not spiky.any() or energy < _SPIKE_ENERGY * rest:
+    # single precision and single steps: this would otherwise be the most memory of a measurement
+    centred = _centred(pixels)
+    highest = ndimage.maximum_filter(centred, footprint=ring)
+    lowest = ndimage.minimum_filter(centred, footprint=ring)
+    outside = np.maximum(centred - highest, lowest - centred)
+    scale = highest - lowest
+    highest += lowest
+    highest /= 2
+    del lowest
+    detail = np.square(np.subtract(centred, highest, out=highest), out=highest)
+    noise = float(np.sqrt(np.quantile(detail, 0.95)))
+    scale += noise
+    spiky = (outside > _SPIKE * scale) & (outside > 0)
+    energy = float(np.square(outside[spiky], dtype=np.float64).sum())
+    if not spiky.any() or energy < _SPIKE_ENERGY * float(detail.sum(dtype=np.float64, where=~spiky)):
         return None
     y, x = (int(i) for i in np.unravel_index(int(np.where(spiky, outside, 0).argmax()), pixels.shape))
     count = int(np.count_nonzero(spiky))
@@ -88,8 +104,9 @@ def clipping(pixels: FloatArray) -> Doubt | None:
         )
     if counts[0] > _CLIPPED_BOTTOM * pixels.size and counts[0] > _CLIPPED_TOP * counts[1:4].sum():
         beside = ndimage.binary_dilation(bottom) & ~bottom
-        # where few photons leave true zeros, the pixels beside them hold one or two
-        if np.median(pixels[beside]) > values[3]:
+        # where there are true zeros, what lies beside them is one or two photons, or as good as nothing
+        step = np.median(pixels[beside]) - low
+        if step > max(values[3] - low, _CUT_STEP * (np.median(pixels[~bottom]) - low)):
             return (
                 f"{100 * counts[0] / pixels.size:.0f} % of the pixels share the smallest value {low:g}: the "
                 "background was cut off, and the edges of the cut look like detail",
@@ -108,11 +125,12 @@ def _in_groups(mask: NDArray[np.bool_]) -> bool:
 
 def regular_pattern(pixels: FloatArray) -> Doubt | None:
     """Find a frequency that towers above those around it, as a periodic pattern does."""
-    windowed = pixels - pixels.mean()
+    pixels = middle(pixels, _PATTERN_FIELD_PX)
+    windowed = _centred(pixels)
     for axis, side in enumerate(pixels.shape):
         window = np.hanning(side + 2)[1:-1]
-        windowed = windowed * (window[:, None] if axis == 0 else window)
-    power = np.square(np.abs(scipy.fft.fft2(windowed)))
+        windowed *= (window[:, None] if axis == 0 else window).astype(np.float32)
+    power = np.square(np.abs(scipy.fft.fft2(windowed, overwrite_x=True)))
     frequency_y, frequency_x = (scipy.fft.fftfreq(side) for side in pixels.shape)
     # the other half is the same; what lies on the axes are the lines of a camera and the borders of the field
     searched = (frequency_x[None, :] > 1.5 / pixels.shape[1]) & (

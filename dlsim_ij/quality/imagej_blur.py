@@ -17,20 +17,22 @@ _ACCURACY = 0.01
 _BLOCK_PIXELS = 1 << 16  # three blocks of float32 stay in the second-level cache
 
 
-def gaussian_taps(sigma_px: float) -> NDArray[np.float32]:
+def gaussian_taps(sigma_px: float, accuracy: float = _ACCURACY) -> NDArray[np.float32]:
     """Return one side of the normalised kernel, the centre first.
 
     Parameters
     ----------
     sigma_px : float
         Standard deviation, above 0, in px.
+    accuracy : float
+        ImageJ's number for the weight that is cut off.
 
     Returns
     -------
     (n,) ndarray of float32
         Where the kernel has more than three taps its tail is bent to reach 0 smoothly at tap n.
     """
-    count = ceil(sigma_px * sqrt(-2 * log(_ACCURACY))) + 1
+    count = ceil(sigma_px * sqrt(-2 * log(accuracy))) + 1
     taps = [float(np.float32(exp(-0.5 * (x / sigma_px) ** 2))) for x in range(count)]
     if count > 3:
         slope, bend = float("inf"), count

@@ -52,35 +52,46 @@ class Border:
     drop: float  # power inside over power outside, in powers of ten
 
 
-def prepared_spectrum(pixels: FloatArray, *, even: bool = True) -> ComplexArray:
+def middle(pixels: FloatArray, side_px: int) -> FloatArray:
+    """Return a view of the middle of an image, at most `side_px` high and wide."""
+    cuts = []
+    for side in pixels.shape:
+        kept = min(side, side_px)
+        cuts.append(slice((side - kept) // 2, (side - kept) // 2 + kept))
+    return pixels[tuple(cuts)]
+
+
+def _spectrum(pixels: FloatArray, *, even: bool) -> ComplexArray:
     """Return the spectrum of second differences along both axes under a Hann window, its centre at pixel 0.
 
     The differences take away the large low frequencies, which would leak into all others. `even` divides
     them by their local strength, or a few bright spots would stand for the whole image; this blurs borders.
     """
     detail = np.diff(np.diff(pixels, 2, axis=0), 2, axis=1)
+    detail /= max(
+        abs(detail.min()), abs(detail.max()), np.finfo(float).tiny
+    )  # squares of any unit stay finite
     if even:
-        strength = np.sqrt(gaussian_filter(detail**2, _EVENNESS_PX))
-        detail /= strength + 1e-3 * strength.max()
+        strength = np.square(detail)
+        gaussian_filter(strength, _EVENNESS_PX, output=strength)
+        np.sqrt(strength, out=strength)
+        strength += 1e-3 * strength.max()
+        detail /= strength
+        del strength
     height, width = detail.shape
     detail *= np.hanning(height + 2)[1:-1, None]
     detail *= np.hanning(width + 2)[1:-1]
     # pixel i of the differences is centred on pixel i + 1 of the image
-    centred = np.roll(detail, (-(height // 2), -(width // 2)), (0, 1))
-    return scipy.fft.fft2(centred, overwrite_x=True)
+    return scipy.fft.fft2(np.roll(detail, (-(height // 2), -(width // 2)), (0, 1)))
 
 
-def find_lines(spectrum: ComplexArray) -> list[Line]:
-    """Return the distances at which a spectrum repeats itself along both axes, the strongest first.
+def find_lines(pixels: FloatArray) -> list[Line]:
+    """Return the distances at which the spectrum of an image repeats itself along both axes.
 
-    Parameters
-    ----------
-    spectrum : (Y, X) complex ndarray
-        From :func:`prepared_spectrum`, made even.
+    The strongest comes first; most of them are chance.
     """
-    amplitude = np.abs(spectrum)
-    phases = spectrum / (amplitude + 1e-12 * amplitude.max())
-    distances = np.arange(LOWEST_LINE, HIGHEST_LINE, _STEP / max(spectrum.shape))
+    phases = _phases(_spectrum(pixels, even=True))
+    distances = np.arange(LOWEST_LINE, HIGHEST_LINE, _STEP / max(phases.shape))
     (along_x, turn_x), (along_y, turn_y) = (_repetition(part, distances) for part in (phases, phases.T))
     weaker = np.minimum(along_x, along_y)
     lines: list[Line] = []
@@ -100,8 +111,15 @@ def find_lines(spectrum: ComplexArray) -> list[Line]:
                 origin_px=(origin[0], origin[1]),
             )
         )
-        weaker[np.abs(distances - distance) < 4 / min(spectrum.shape)] = 0
+        weaker[np.abs(distances - distance) < 4 / min(phases.shape)] = 0
     return lines
+
+
+def _phases(spectrum: ComplexArray) -> ComplexArray:
+    amplitude = np.abs(spectrum)
+    amplitude += 1e-12 * amplitude.max()
+    spectrum /= amplitude
+    return spectrum.astype(np.complex64)
 
 
 def _repetition(phases: ComplexArray, distances: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -183,15 +201,15 @@ def _peak_over_surroundings(power: FloatArray, frequency: float) -> float:
     return float(peak / max(power[np.ix_(rows, around)].max(), np.finfo(float).tiny))
 
 
-def find_border(spectrum: ComplexArray) -> Border | None:
-    """Return the clearest square border of a spectrum, if there is one.
+def find_border(pixels: FloatArray) -> Border | None:
+    """Return the clearest square border of the spectrum of an image, if there is one.
 
     Power must fall within a few steps of frequency, on both axes at the same frequency, beside the corners of
-    the square, and stay as it is before and behind. A round end, such as that of optics, does not. The
-    spectrum is one from :func:`prepared_spectrum` that was not made even.
+    the square, and stay as it is before and behind. A round end, such as that of optics, does not.
     """
-    power = np.log10(np.square(np.abs(spectrum)) + 1e-30 * np.square(np.abs(spectrum)).max())
-    quadrant = _folded(power)
+    power = np.square(np.abs(_spectrum(pixels, even=False)))
+    power += 1e-30 * power.max()
+    quadrant = _folded(np.log10(power, out=power))
     size = min(quadrant.shape)
     best = Border(0.5, 0.0)
     for step in range(_LOWEST_BORDER_BINS, size - 3 * _EDGE_BINS + 1):

@@ -244,7 +244,11 @@ class DimNoise(NamedTuple):
 
 
 def dim_noise(pixels: FloatArray) -> DimNoise:
-    """Describe the noise of the darker half of an image, of at least 60 x 60 px."""
+    """Describe the noise of the darker half of an image, of at least 60 x 60 px.
+
+    The variance is in units of the squared range of the image.
+    """
+    pixels = pixels / (pixels.max() - pixels.min())
     return _dim_noise(_blocks(pixels[2:-2, 2:-2]), _noise_variance(pixels, 2), _noise_variance(pixels, 1))
 
 

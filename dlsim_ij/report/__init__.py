@@ -6,7 +6,18 @@ for the data and `build.py` for the way through; a new section is one more funct
 """
 
 from dlsim_ij.report.build import write_report
+from dlsim_ij.report.curves import load_curves, save_curves
 from dlsim_ij.report.document import Notice, RunImage, RunRecord
 from dlsim_ij.report.records import find_records, load_record, save_record
 
-__all__ = ["RunRecord", "RunImage", "Notice", "save_record", "load_record", "find_records", "write_report"]
+__all__ = [
+    "RunRecord",
+    "RunImage",
+    "Notice",
+    "save_record",
+    "load_record",
+    "find_records",
+    "save_curves",
+    "load_curves",
+    "write_report",
+]

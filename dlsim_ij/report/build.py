@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from dlsim_ij.errors import OutputError
 from dlsim_ij.files import make_folder, write_json, write_text
+from dlsim_ij.report.curves import CurveSet
 from dlsim_ij.report.document import RunRecord
 from dlsim_ij.report.html import render
-from dlsim_ij.report.overview import MAX_THUMBNAILS, Entry, build_overview, thumbnail
+from dlsim_ij.report.overview import Entry, build_overview, thumbnail
 from dlsim_ij.report.records import SUFFIX, find_records, load_record
 from dlsim_ij.report.sections import build_document
 from dlsim_ij.report.tables import is_ours, metrics_csv, metrics_json, params_json
@@ -63,7 +64,7 @@ def write_report(
         record = load_record(path)
         write_text(page, render(build_document(record)), overwrite=True)
         result = record.images["sr"].pixels
-        small = thumbnail(result, record.name) if result is not None and index < MAX_THUMBNAILS else None
+        small = thumbnail(result, record.name, len(paths)) if result is not None else None
         link = quote(page.relative_to(folder).as_posix())
         entries.append(Entry(record=_without_pixels(record), page=link, thumbnail=small))
         if progress is not None:
@@ -110,4 +111,5 @@ def _refuse_foreign(path: Path, overwrite: bool) -> None:
 
 
 def _without_pixels(record: RunRecord) -> RunRecord:
-    return replace(record, images={role: replace(i, pixels=None) for role, i in record.images.items()})
+    images = {role: replace(image, pixels=None) for role, image in record.images.items()}
+    return replace(record, images=images, plots=CurveSet())

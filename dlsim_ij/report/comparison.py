@@ -95,11 +95,11 @@ def compare(record: RunRecord) -> Comparison:
 def telling_region(result: FloatImage, difference: FloatImage | None) -> Region:
     """Find the square where the result differs most from the reference, or else varies most.
 
-    A fifth of the field wide, at least 48 px where the image allows; the outermost 4 % of the image is left
+    A fifth of the field wide, 48 to 160 px where the image allows; the outermost 4 % of the image is left
     out, since border artefacts differ most of all.
     """
     height, width = result.shape
-    side = max(48, min(height, width) // 5)
+    side = max(48, min(160, min(height, width) // 5))
     size = (min(side, height), min(side, width))
     change = difference if difference is not None and difference.any() else result - result.mean()
     mean = ndimage.uniform_filter(np.square(change), size=size, mode="reflect")
@@ -113,6 +113,22 @@ def telling_region(result: FloatImage, difference: FloatImage | None) -> Region:
     row, column = int(np.argmax(patch.var(axis=1))), int(np.argmax(patch.var(axis=0)))
     along, at = ("row", row) if patch[row].var() >= patch[:, column].var() else ("column", column)
     return Region(top=top, left=left, height=size[0], width=size[1], along=along, at=at)
+
+
+def surroundings(region: Region, shape: tuple[int, ...], side_px: int) -> Region:
+    """Return a square of `side_px` about the region, or what the image allows, with the region's line."""
+    starts, sizes = [], []
+    for start, size, full in zip(
+        (region.top, region.left), (region.height, region.width), shape, strict=True
+    ):
+        wide = min(max(side_px, size), full)
+        starts.append(min(max(start + size // 2 - wide // 2, 0), full - wide))
+        sizes.append(wide)
+    moved = region.top - starts[0] if region.along == "row" else region.left - starts[1]
+    return Region(
+        top=starts[0], left=starts[1], height=sizes[0], width=sizes[1], along=region.along,
+        at=region.at + moved,
+    )  # fmt: skip
 
 
 def crop(image: FloatImage, region: Region) -> FloatImage:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dlsim_ij.report.curves import CurveSet
 from dlsim_ij.results import Result
 
 FloatImage = NDArray[np.float64]
@@ -61,6 +62,8 @@ class RunRecord(Result):
     parameters: Mapping[str, Any] = field(default_factory=dict)
     engine: Mapping[str, Any] = field(default_factory=dict)  # name, version
     warnings: tuple[Notice, ...] = ()
+    curves: str = ""  # file of the curves behind the numbers, relative to the record
+    plots: CurveSet = field(default_factory=CurveSet, repr=False, compare=False)  # its content, once loaded
     command: str = ""
     created: str = ""  # ISO 8601; not taken at rebuilding, so that a rebuilt report is the same report
     dlsim_version: str = ""
@@ -122,15 +125,6 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slider:
-    """Two pictures of one place on top of each other, with a slider between them."""
-
-    before: Picture
-    after: Picture
-    caption: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """A drawing as inline SVG, made by `figures`; its colours are variables of the page."""
 
@@ -155,7 +149,49 @@ class Link:
     href: str
 
 
-Cell = str | Link | Picture
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Pictures of one part of the field, moved and magnified together; with two, also under a slider."""
+
+    pictures: tuple[Picture, ...]
+    view: Box  # what shows at first, in fractions of the pictures
+    left_px: int  # of the pictures in the result
+    top_px: int
+    width_px: int  # of the pictures, in pixels of the result
+    height_px: int
+    pixel_size_um: float | None
+    chart: Chart
+    slider: tuple[int, int] | None  # pictures left and right of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A number of a table that can be sorted, or a verdict."""
+
+    text: str
+    sort: float | None  # None comes last
+    level: Level | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One result of a batch in short."""
+
+    link: Link
+    picture: Picture | None
+    level: Level
+    level_word: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cards:
+    """Results side by side."""
+
+    cards: tuple[Card, ...]
+
+
+Cell = str | Link | Picture | Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +201,8 @@ class Table:
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""  # shown above
+    sortable: bool = False
     numeric: tuple[int, ...] = ()  # columns set flush right
     prose: tuple[int, ...] = ()  # columns of whole sentences
 
@@ -184,7 +222,7 @@ class Beside:
     blocks: tuple[Block, ...]
 
 
-Block = Pictures | Slider | Charts | Table | Text | Beside
+Block = Pictures | Viewer | Charts | Cards | Table | Text | Beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dlsim_ij.report.figures import number
@@ -17,33 +17,89 @@ class Meaning:
     unit: str = ""
     digits: int | None = None  # behind the point; None: four significant ones
     text: str = ""
+    group: str = "Others"
 
 
+_RESOLUTION = "Resolution"
+_AGREEMENT = "Agreement with the raw frames"
+_TRUTH = "Closeness to the truth"
+_OTHER_PAPERS = "Closeness to the truth by other authors' definitions"
+_COMPUTING = "Computing"
+_PAPER_ONLY = "For comparison with the paper's tables only."
+_AS_THEY_ARE = "Of the values as they are, without gain and offset."
+_REGISTERED = "The same after the best shift of at most 2 px."
+_IN_PX = "The same, in pixels of the result."
+
+
+def _group(group: str, rows: Mapping[str, tuple[str, str, int | None, str]]) -> dict[str, Meaning]:
+    return {key: Meaning(*row, group=group) for key, row in rows.items()}
+
+
+# name: label, unit, digits, what it says
 MEANINGS: dict[str, Meaning] = {
-    "correlation_widefield": Meaning(
-        "Correlation with widefield",
-        "",
-        3,
-        "Does the result keep what the widefield image shows? 1 is entirely.",
-    ),
-    "psnr_db": Meaning(
-        "PSNR", "dB", 2, "Distance from the truth after the best gain and offset; higher is closer."
-    ),
-    "nrmse": Meaning("NRMSE", "", 4, "Root mean square error over the range of the truth; lower is closer."),
-    "ssim": Meaning("SSIM", "", 3, "Likeness of local structure to the truth; 1 is identical."),
-    "registered_psnr_db": Meaning(
-        "PSNR, registered", "dB", 2, "The same after the best shift of at most 2 px."
-    ),
-    "registered_nrmse": Meaning("NRMSE, registered", "", 4, "The same after the best shift of at most 2 px."),
-    "registered_ssim": Meaning("SSIM, registered", "", 3, "The same after the best shift of at most 2 px."),
-    "registered_shift_y_px": Meaning("Shift found, y", "px", 2, "How far the image had to move down."),
-    "registered_shift_x_px": Meaning("Shift found, x", "px", 2, "How far the image had to move right."),
-    "seed_psnr_db": Meaning("PSNR, Jin et al.", "dB", 2, "For comparison with the paper's tables only."),
-    "seed_nrmse": Meaning("NRMSE, Jin et al.", "", 3, "For comparison with the paper's tables only."),
-    "seed_ssim": Meaning("SSIM, Jin et al.", "", 3, "For comparison with the paper's tables only."),
-    "seconds": Meaning("Computing time", "s", 1, "From raw frames to result, without loading the model."),
-}
+    **_group(_RESOLUTION, {
+        "resolution_nm": ("Decorrelation analysis", "nm", 0, "Finest detail that stands out from noise."),
+        "resolution_px": ("Decorrelation analysis", "px", 2, _IN_PX),
+        "resolution_status": ("Decorrelation analysis, status", "", None, "no-peak: no detail to measure."),
+        "decorrelation_a0": ("Decorrelation A₀", "", 3, "How much of the spectrum is structure; 1 is all."),
+        "enlarged_factor": ("Enlargement found", "", 2, "More than 1: it was enlarged before, and "
+                            "was measured at its native size."),
+        "residual_pattern": ("Regular pattern found", "", None, "yes: the illumination shines through."),
+        "resolution_half_light_nm": ("Decorrelation analysis, half light", "nm", 0, "Of two reconstructions, "
+                                     "each from half of the photons."),
+        "frc_resolution_nm": ("Fourier ring correlation", "nm", 0, "Finest detail that two halves of the "
+                              "light agree on (threshold 1/7)."),
+        "frc_resolution_sd_nm": ("Fourier ring correlation, error", "nm", 1, "One standard deviation, from "
+                                 "the number of samples in the rings."),
+        "frc_resolution_px": ("Fourier ring correlation", "px", 2, _IN_PX),
+        "frc_status": ("Fourier ring correlation, status", "", None, "no-crossing: the curve stays above its "
+                       "threshold; no-signal: nothing repeats."),
+        "resolution_limit_nm": ("Limit of optics and pattern", "nm", 0, "Light carries nothing finer."),
+    }),
+    **_group(_AGREEMENT, {
+        "rsp": ("RSP", "", 3, "Correlation of the blurred image with the widefield image; 1 is perfect, haze "
+                "and noise lower it."),
+        "rse": ("RSE", "counts", None, "Root mean square of what the blurred image leaves unexplained."),
+        "rsp_sigma_px": ("Blur that fits", "px", 2, "Sigma of the Gaussian, in camera pixels."),
+        "rsp_sigma_um": ("Blur that fits", "µm", 3, "The same; more than 0.21 wavelengths / NA where the "
+                         "widefield image holds haze."),
+        "rsp_sigma_at_bound": ("Blur at its bound", "", None, "yes: RSP and RSE say little."),
+        "correlation_widefield": ("Correlation with widefield", "", 3, "As RSP, with the blur of the optics "
+                                  "instead of the one that fits, on the enlarged widefield image."),
+        "correlation_wiener": ("Correlation with the Wiener image", "", 3, "How much two reconstructions of "
+                               "the same frames agree."),
+    }),
+    **_group(_TRUTH, {
+        "psnr_db": ("PSNR", "dB", 2, "Distance from the truth after gain and offset; higher is closer."),
+        "nrmse": ("NRMSE", "", 4, "Root mean square error over the range of the truth; lower is closer."),
+        "ssim": ("SSIM", "", 3, "Likeness of local structure to the truth; 1 is identical."),
+        "ms_ssim": ("MS-SSIM", "", 3, "Likeness to the truth on five scales at once; 1 is identical."),
+        "registered_psnr_db": ("PSNR, registered", "dB", 2, _REGISTERED),
+        "registered_nrmse": ("NRMSE, registered", "", 4, _REGISTERED),
+        "registered_ssim": ("SSIM, registered", "", 3, _REGISTERED),
+        "registered_shift_y_px": ("Shift found, y", "px", 2, "How far the image had to move down."),
+        "registered_shift_x_px": ("Shift found, x", "px", 2, "How far the image had to move right."),
+    }),
+    **_group(_OTHER_PAPERS, {
+        "seed_psnr_db": ("PSNR, Jin et al.", "dB", 2, _PAPER_ONLY),
+        "seed_nrmse": ("NRMSE, Jin et al.", "", 3, _PAPER_ONLY),
+        "seed_ssim": ("SSIM, Jin et al.", "", 3, _PAPER_ONLY),
+        "dfcan_psnr_db": ("PSNR, DFCAN", "dB", 2, _PAPER_ONLY),
+        "dfcan_nrmse": ("NRMSE, DFCAN", "", 3, _PAPER_ONLY),
+        "dfcan_ssim": ("SSIM, DFCAN", "", 3, _PAPER_ONLY),
+        "skimage_psnr_db": ("PSNR, scikit-image", "dB", 2, _AS_THEY_ARE),
+        "skimage_nrmse": ("NRMSE, scikit-image", "", 3, _AS_THEY_ARE),
+        "skimage_ssim": ("SSIM, scikit-image", "", 3, _AS_THEY_ARE),
+    }),
+    **_group(_COMPUTING, {
+        "seconds": ("Computing time", "s", 1, "From raw frames to result, without loading the model."),
+        "measuring_seconds": ("Measuring time", "s", 1, "Of resolution and agreement."),
+    }),
+}  # fmt: skip
 
+RESULT = "sr"
+_OTHER_IMAGES = {"wiener": "Wiener SIM", "widefield": "widefield"}
+IMAGES = (RESULT, *_OTHER_IMAGES)  # roles whose numbers are known, in the order of their columns
 _RANK = {key: rank for rank, key in enumerate(MEANINGS)}
 _UNITS = {"_counts": "counts", "_percent": "%", "_deg": "°", "_rad": "rad", "_um": "µm", "_nm": "nm",
           "_px": "px", "_db": "dB", "_ms": "ms", "_s": "s"}  # fmt: skip
@@ -55,14 +111,34 @@ def meaning(key: str) -> Meaning:
     Examples
     --------
     >>> meaning("depth_um")
-    Meaning(label='Depth', unit='µm', digits=None, text='')
+    Meaning(label='Depth', unit='µm', digits=None, text='', group='Others')
+    >>> meaning("wiener_rsp").label
+    'RSP, Wiener SIM'
     """
     if key in MEANINGS:
         return MEANINGS[key]
+    base, image = of_image(key)
+    if image != RESULT:
+        return replace(MEANINGS[base], label=f"{MEANINGS[base].label}, {_OTHER_IMAGES[image]}", text="")
     for ending, unit in _UNITS.items():
         if key.endswith(ending) and len(key) > len(ending):
             return Meaning(_words(key.removesuffix(ending)), unit)
     return Meaning(_words(key))
+
+
+def of_image(key: str) -> tuple[str, str]:
+    """Return a number's own name, and the role of the image that it belongs to.
+
+    Examples
+    --------
+    >>> of_image("wiener_rsp"), of_image("rsp"), of_image("wiener_colour")
+    (('rsp', 'wiener'), ('rsp', 'sr'), ('wiener_colour', 'sr'))
+    """
+    for role in _OTHER_IMAGES:
+        base = key.removeprefix(f"{role}_")
+        if base != key and base in MEANINGS:
+            return base, role
+    return key, RESULT
 
 
 def show(value: Any, digits: int | None = None) -> str:
@@ -116,7 +192,12 @@ def in_order(metrics: Mapping[str, Any]) -> dict[str, Any]:
     ['ssim', 'seed_ssim', 'own']
     """
     flat = flatten(metrics)
-    return {key: flat[key] for key in sorted(flat, key=lambda k: _RANK.get(k, len(_RANK)))}
+
+    def rank(key: str) -> tuple[int, int]:
+        base, image = of_image(key)
+        return _RANK.get(base, len(_RANK)), IMAGES.index(image)
+
+    return {key: flat[key] for key in sorted(flat, key=rank)}
 
 
 def _words(key: str) -> str:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_SIDE_PX = 512  # of an embedded picture: six of pure noise still make a page of less than 3 MB
+MAX_SIDE_PX = 448  # of an embedded picture: seven of pure noise and a zoom make a page of less than 3 MB
 
-# Placeholders that `_svg` turns into variables of the page, so that one drawing serves light, dark and print.
+# Placeholders that `svg_of` turns into variables of the page: one drawing serves light, dark and print.
 # The series' colours are Okabe and Ito's, which colour-blind readers can tell apart; line styles differ too.
-_INK, _LINE = "#010203", "#040506"
-_SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04")
-_VARIABLES = {_INK: "--ink-soft", _LINE: "--line"} | {c: f"--series-{i + 1}" for i, c in enumerate(_SERIES)}
-_STYLES = ("-", "--", "-.", ":")
+INK, LINE, CARD = "#010203", "#040506", "#070809"
+SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04")
+_VARIABLES = {INK: "--ink-soft", LINE: "--line", CARD: "--card"} | {
+    c: f"--series-{i + 1}" for i, c in enumerate(SERIES)
+}
+STYLES = ("-", "--", "-.", ":")
 
 
 def grey_picture(image: FloatImage, window: tuple[float, float], **about: Any) -> Picture:
@@ -42,7 +44,14 @@ def grey_picture(image: FloatImage, window: tuple[float, float], **about: Any) -
     return _picture(_to_bytes(shrink(image), *window), None, **about)
 
 
-def map_picture(image: FloatImage, *, signed: bool, unit: str = "", **about: Any) -> Picture:
+def map_picture(
+    image: FloatImage,
+    *,
+    signed: bool,
+    unit: str = "",
+    part: tuple[int, int, int, int] | None = None,
+    **about: Any,
+) -> Picture:
     """Draw a map in colour, with its colour bar.
 
     Parameters
@@ -53,6 +62,8 @@ def map_picture(image: FloatImage, *, signed: bool, unit: str = "", **about: Any
         The limits hold 99.5 % of the pixels, so that one hot pixel does not hide the rest.
     unit : str
         Of the values, for the colour bar.
+    part : (top, left, height, width), optional
+        What to draw of it, in the colours of the whole, pixel by pixel.
     **about
         Other fields of :class:`Picture`.
     """
@@ -71,7 +82,12 @@ def map_picture(image: FloatImage, *, signed: bool, unit: str = "", **about: Any
         middle=number((low + high) / 2),
         high=f"{number(high)} {unit}".strip(),
     )
-    return _picture(_to_bytes(shrink(image), low, high), palette, colour_bar=bar, **about)
+    if part is not None:
+        top, left, height, width = part
+        shown = image[top : top + height, left : left + width]
+    else:
+        shown = shrink(image)
+    return _picture(_to_bytes(shown, low, high), palette, colour_bar=bar, **about)
 
 
 def scale_bar(width_px: int, pixel_size_um: float | None) -> ScaleBar:
@@ -128,14 +144,14 @@ def line_chart(
     top_label : str
         What the second scale shows.
     """
-    with _axes() as (figure, axes):
+    with drawing() as (figure, axes):
         for index, (name, (x, y)) in reversed(list(enumerate(series.items()))):
             axes.plot(
                 x,
                 y,
-                _STYLES[index],
+                STYLES[index],
                 label=name,
-                color=_SERIES[index],
+                color=SERIES[index],
                 linewidth=1.8 if index == 0 else 1.4,
                 drawstyle="steps-mid" if steps else "default",
             )
@@ -150,13 +166,35 @@ def line_chart(
         axes.set_ylabel(y_label)
         axes.margins(x=0)
         if top_ticks:
-            top = axes.secondary_xaxis("top")
-            top.set_xticks([x for x, _ in top_ticks], [text for _, text in top_ticks])
-            top.set_xlabel(top_label)
-            top.spines["top"].set_visible(False)
+            top_scale(axes, top_ticks, top_label)
         handles, names = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], names[::-1], frameon=False, handlelength=2.4)
-        return Chart(svg=_svg(figure), title=title, alt=alt, caption=caption)
+        return Chart(svg=svg_of(figure), title=title, alt=alt, caption=caption)
+
+
+def top_scale(axes: Axes, ticks: Sequence[tuple[float, str]], label: str) -> None:
+    """Put a second scale along the top."""
+    top = axes.secondary_xaxis("top")
+    top.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
+    top.set_xlabel(label)
+    top.spines["top"].set_visible(False)
+
+
+def period_ticks(pixel_size_um: float) -> list[tuple[float, str]]:
+    """Choose round periods for a second scale over spatial frequency, no two too close to be read.
+
+    Examples
+    --------
+    >>> [text for _, text in period_ticks(0.03)]
+    ['500', '200', '100', '70']
+    """
+    nyquist = 0.5 / pixel_size_um
+    ticks: list[tuple[float, str]] = []
+    for nm in (10_000, 5000, 2000, 1000, 500, 300, 200, 150, 100, 70, 50, 30, 20, 10):
+        frequency, last = 1000 / nm, ticks[-1][0] if ticks else 0.0
+        if frequency <= nyquist and frequency - last > 0.11 * nyquist:
+            ticks.append((frequency, str(nm)))
+    return ticks
 
 
 def number(value: float) -> str:
@@ -207,7 +245,8 @@ def _picture(pixels: NDArray[np.uint8], palette: NDArray[np.uint8] | None, **abo
 
 
 @contextmanager
-def _axes() -> Iterator[tuple[Figure, Axes]]:
+def drawing(width: float = 5.4, height: float = 3.1) -> Iterator[tuple[Figure, Axes]]:
+    """Give an empty figure of this size in inches and its axes, in the page's style."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -218,27 +257,27 @@ def _axes() -> Iterator[tuple[Figure, Axes]]:
         "font.size": 9.5,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.edgecolor": _LINE,
-        "axes.labelcolor": _INK,
+        "axes.edgecolor": LINE,
+        "axes.labelcolor": INK,
         "axes.grid": True,
         "axes.axisbelow": True,
-        "grid.color": _LINE,
+        "grid.color": LINE,
         "grid.linewidth": 0.6,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
         "xtick.major.size": 0,
         "ytick.major.size": 0,
         "ytick.minor.size": 0,
-        "text.color": _INK,
+        "text.color": INK,
     }
     with mpl.rc_context(settings):
-        figure = Figure(figsize=(5.4, 3.1), layout="constrained", facecolor="none")
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
         axes = figure.add_subplot()
         axes.set_facecolor("none")
         yield figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
     """Return the drawing as SVG to be put into a page, its colours replaced by the page's variables."""
     buffer = io.StringIO()
     figure.savefig(

@@ -13,6 +13,7 @@ import numpy as np
 
 from dlsim_ij.errors import DataError, ImageError
 from dlsim_ij.files import write_json
+from dlsim_ij.report.curves import CurveSet, load_curves
 from dlsim_ij.report.document import LEVEL_WORDS, FloatImage, Level, Notice, RunImage, RunRecord
 
 SUFFIX = "_run.json"
@@ -67,7 +68,7 @@ def find_records(folder: Path) -> list[Path]:
 def load_record(path: Path) -> RunRecord:
     """Read a record and the images it names.
 
-    A missing side image becomes a warning of the record; the result itself must be there.
+    A missing side image, or missing curves, become a warning of the record; the result itself must be there.
 
     Raises
     ------
@@ -85,13 +86,22 @@ def load_record(path: Path) -> RunRecord:
         elif role == "sr":
             raise DataError(f"{path}: its result {image.file} is gone", "run dlsim run again")
         else:
-            warnings.append(
-                Notice(
-                    message=f"The file {image.file} is missing, so the report shows less.",
-                    hint="Put it back into the folder and run dlsim report again.",
-                )
-            )
-    return replace(record, images=images, warnings=tuple(warnings))
+            warnings.append(_missing(image.file))
+    plots = CurveSet()
+    if record.curves:
+        file = path.parent / record.curves
+        if file.exists():
+            plots = load_curves(file)
+        else:
+            warnings.append(_missing(record.curves))
+    return replace(record, images=images, plots=plots, warnings=tuple(warnings))
+
+
+def _missing(file: str) -> Notice:
+    return Notice(
+        message=f"The file {file} is missing, so the report shows less.",
+        hint="Put it back into the folder and run dlsim report again.",
+    )
 
 
 def _parse(path: Path) -> RunRecord:
@@ -122,6 +132,9 @@ def _parse(path: Path) -> RunRecord:
             warnings=tuple(
                 Notice(message=_text(w["message"]), hint=_text(w["hint"])) for w in data["warnings"]
             ),
+            curves=_file(data["curves"])
+            if data.get("curves")
+            else "",  # records before version 0.2 have none
             command=_text(data["command"]),
             created=_text(data["created"]),
             dlsim_version=_text(data["dlsim_version"]),
@@ -136,14 +149,19 @@ def _parse(path: Path) -> RunRecord:
 
 
 def _image(entry: Mapping[str, Any]) -> RunImage:
-    file = _text(entry["file"])
-    parts = PurePosixPath(file).parts
-    if not parts or parts[0] == "/" or ".." in parts or "\\" in file:
-        raise ValueError(f"image file '{file}' outside the folder")
+    file = _file(entry["file"])
     size = entry["pixel_size_um"]
     if size is not None and not (isinstance(size, (int, float)) and math.isfinite(size) and size > 0):
         raise ValueError(f"pixel size {size}")
     return RunImage(file=file, pixel_size_um=size, note=_text(entry["note"]))
+
+
+def _file(value: Any) -> str:
+    file = _text(value)
+    parts = PurePosixPath(file).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\\" in file:
+        raise ValueError(f"file '{file}' outside the folder")
+    return file
 
 
 def _with_pixels(image: RunImage, file: Path) -> RunImage:

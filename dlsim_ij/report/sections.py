@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 import dlsim_ij
 from dlsim_ij.report import figures
-from dlsim_ij.report.comparison import MAP_ROLES, Comparison, compare, crop, profile, radial_power
+from dlsim_ij.report.comparison import (
+    MAP_ROLES,
+    Comparison,
+    compare,
+    crop,
+    profile,
+    radial_power,
+    surroundings,
+)
 from dlsim_ij.report.document import (
     LEVEL_WORDS,
-    Beside,
-    Block,
     Box,
+    Chart,
     Charts,
     Document,
     Link,
-    Picture,
     Pictures,
     RunRecord,
     Section,
-    Slider,
     Table,
     Text,
+    Viewer,
 )
-from dlsim_ij.report.explain import flatten, in_order, meaning, show
+from dlsim_ij.report.explain import IMAGES, RESULT, flatten, in_order, meaning, of_image, show
+from dlsim_ij.report.quality_section import papers, quality_facts, quality_section
 
+VIEW_PX = 384  # side of the part that the linked pictures hold, pixel by pixel
 ROLES = {
     "sr": "Result",
     "widefield": "Widefield",
@@ -38,7 +47,9 @@ ROLES = {
 _MAPS = {
     "uncertainty": "How far the network itself expects to be off, in the result's intensity units.",
     "residual": "Raw frames minus the frames that the result would have given: structure is unexplained.",
-    "error": "Where the result disagrees with the reference image.",
+    "error": "Where the result, blurred and scaled to fit, disagrees with the widefield image (SQUIRREL): "
+    "its root mean square is the RSE. A faithful result leaves noise; structure that shows here is missing "
+    "from the result, or was added to it.",
 }
 _PAPER = (
     "Jin L, Liu B, Zhao F, Hahn S, Dong B, Song R, Elston TC, Xu Y, Hahn KM. Deep learning enables "
@@ -68,12 +79,13 @@ def build_document(record: RunRecord) -> Document:
     sections = (
         _images(record, seen),
         _zoom(record, seen),
+        quality_section(record),
         _maps(record, seen),
         _curves(seen),
         _numbers(record),
         _acquisition(record),
         _provenance(record),
-        citation(),
+        citation(record.metrics),
     )
     return Document(
         title=record.name,
@@ -93,12 +105,13 @@ def role_name(role: str) -> str:
     return ROLES.get(role) or role.replace("_", " ").capitalize()
 
 
-def citation() -> Section:
-    """Return how to cite."""
+def citation(metrics: Mapping[str, Any]) -> Section:
+    """Return how to cite the method, the measures that were used, and the software."""
     return Section(
         key="cite",
         title="How to cite",
-        lead="If these images go into a publication, please cite the method and the software.",
+        lead="If these images go into a publication, please cite the method, the measures you quote, and the "
+        "software.",
         blocks=(
             Text(
                 text=_PAPER,
@@ -106,6 +119,7 @@ def citation() -> Section:
                     text="doi:10.1038/s41467-020-15784-x", href="https://doi.org/10.1038/s41467-020-15784-x"
                 ),
             ),
+            *papers(metrics),
             Text(text=f"The dlsim_ij developers. dlsim_ij {dlsim_ij.__version__}, computer software."),
         ),
     )
@@ -115,7 +129,9 @@ def _facts(record: RunRecord) -> tuple[tuple[str, str], ...]:
     image = record.images["sr"]
     assert image.pixels is not None  # compare() has refused otherwise
     height, width = image.pixels.shape
-    facts = [("Model", record.model), ("Result", f"{width} × {height} px")]
+    facts = [
+        *quality_facts(record.metrics), ("Model", record.model), ("Result", f"{width} × {height} px"),
+    ]  # fmt: skip
     if image.pixel_size_um:
         facts.append(("Pixel", f"{1000 * image.pixel_size_um:.4g} nm"))
         facts.append(("Field", f"{width * image.pixel_size_um:.3g} × {height * image.pixel_size_um:.3g} µm"))
@@ -168,43 +184,42 @@ def _image_caption(record: RunRecord, seen: Comparison, role: str) -> str:
 
 def _zoom(record: RunRecord, seen: Comparison) -> Section:
     region = seen.region
+    around = surroundings(region, seen.images["sr"].shape, VIEW_PX)
+    view = Box(
+        left=(region.left - around.left) / around.width,
+        top=(region.top - around.top) / around.height,
+        width=region.width / around.width,
+        height=region.height / around.height,
+    )
     if region.along == "row":
-        line = Box(left=0, top=(region.at + 0.5) / region.height, width=1, height=0)
+        line = Box(left=view.left, top=(around.at + 0.5) / around.height, width=view.width, height=0)
     else:
-        line = Box(left=(region.at + 0.5) / region.width, top=0, width=0, height=1)
-
-    def picture(role: str, with_line: bool) -> Picture:
-        return figures.grey_picture(
-            crop(seen.images[role], region),
+        line = Box(left=(around.at + 0.5) / around.width, top=view.top, width=0, height=view.height)
+    pictures = [
+        figures.grey_picture(
+            crop(pixels, around),
             seen.window,
             title=role_name(role),
-            alt=f"{role_name(role)}, enlarged region"
-            + (" with the line of the profile" if with_line else ""),
+            alt=f"{role_name(role)}, enlarged, with the line of the profile",
             scale_bar=figures.scale_bar(region.width, seen.pixel_size_um),
-            line=line if with_line else None,
-            pixelated=True,
+            line=line,
         )
-
-    unit, scale = ("µm", seen.pixel_size_um) if seen.pixel_size_um else ("px", 1.0)
-    # the result first: it is drawn on top and takes the first colour
-    values = {role_name(role): profile(seen.images[role], region) for role in reversed(seen.images)}
-    chart = figures.line_chart(
-        {name: (scale * np.arange(y.size, dtype=np.float64), y) for name, y in values.items()},
-        x_label=f"position along the line ({unit})",
-        y_label="intensity",
-        title="Line profile",
-        alt="Intensity along the dotted line, one curve per image",
-        caption="Along the dotted line, mean of 3 pixels across it. Two peaks where the widefield image has "
-        "one are resolved, or invented: compare with a Wiener image or a second acquisition.",
-    )
-    beside: tuple[Block, ...] = (Charts(charts=(chart,)),)
+        for role, pixels in seen.images.items()
+    ]
+    before = None if seen.reference is None else len(pictures) - 1
+    error = record.images.get("error")
+    if error is not None and error.pixels is not None and error.pixels.shape == seen.images["sr"].shape:
+        pictures.append(
+            figures.map_picture(
+                error.pixels,
+                part=(around.top, around.left, around.height, around.width),
+                signed=False,
+                title=role_name("error"),
+                alt="Error map, enlarged",
+                scale_bar=figures.scale_bar(region.width, seen.pixel_size_um),
+            )
+        )
     if seen.reference is not None:
-        slider = Slider(
-            before=picture(seen.reference, with_line=False),
-            after=picture("sr", with_line=False),
-            caption=f"{role_name(seen.reference)} left of the handle, result right of it.",
-        )
-        beside = (slider, *beside)
         lead = f"Where the result differs most from the {role_name(seen.reference).lower()} image"
     else:
         lead = "Where the result varies most"
@@ -214,9 +229,33 @@ def _zoom(record: RunRecord, seen: Comparison) -> Section:
         title="A closer look",
         lead=f"{lead}: {where} of the result.",
         blocks=(
-            Pictures(pictures=tuple(picture(role, with_line=True) for role in seen.images)),
-            Beside(blocks=beside),
+            Viewer(
+                pictures=tuple(pictures),
+                view=view,
+                left_px=around.left,
+                top_px=around.top,
+                width_px=around.width,
+                height_px=around.height,
+                pixel_size_um=seen.pixel_size_um,
+                slider=None if before is None else (0, before),
+                chart=_profile(seen),
+            ),
         ),
+    )
+
+
+def _profile(seen: Comparison) -> Chart:
+    unit, scale = ("µm", seen.pixel_size_um) if seen.pixel_size_um else ("px", 1.0)
+    # the result first: it is drawn on top and takes the first colour
+    values = {role_name(role): profile(seen.images[role], seen.region) for role in reversed(seen.images)}
+    return figures.line_chart(
+        {name: (scale * np.arange(y.size, dtype=np.float64), y) for name, y in values.items()},
+        x_label=f"position along the line ({unit})",
+        y_label="intensity",
+        title="Line profile",
+        alt="Intensity along the dotted line, one curve per image",
+        caption="Along the dotted line, mean of 3 pixels across it. Two peaks where the widefield image has "
+        "one are resolved, or invented: compare with a Wiener image or a second acquisition.",
     )
 
 
@@ -275,7 +314,7 @@ def _curves(seen: Comparison) -> Section:
         spectra[role_name(role)] = (scale * frequency, np.maximum(power, max(1e-12 * power.max(), 1e-30)))
         count, edges = np.histogram(pixels, bins=80, range=(low, high if high > low else low + 1))
         counts[role_name(role)] = ((edges[:-1] + edges[1:]) / 2, np.where(count, count, np.nan))
-    ticks = period_ticks(size) if size else []
+    ticks = figures.period_ticks(size) if size else []
     spectrum = figures.line_chart(
         spectra,
         x_label=f"spatial frequency ({unit})",
@@ -306,43 +345,37 @@ def _curves(seen: Comparison) -> Section:
     )
 
 
-def period_ticks(pixel_size_um: float) -> list[tuple[float, str]]:
-    """Choose round periods for a second scale over spatial frequency, no two too close to be read.
-
-    Examples
-    --------
-    >>> [text for _, text in period_ticks(0.03)]
-    ['500', '200', '100', '70']
-    """
-    nyquist = 0.5 / pixel_size_um
-    ticks: list[tuple[float, str]] = []
-    for nm in (10_000, 5000, 2000, 1000, 500, 300, 200, 150, 100, 70, 50, 30, 20, 10):
-        frequency, last = 1000 / nm, ticks[-1][0] if ticks else 0.0
-        if frequency <= nyquist and frequency - last > 0.11 * nyquist:
-            ticks.append((frequency, str(nm)))
-    return ticks
-
-
 def _numbers(record: RunRecord) -> Section | None:
-    rows = []
+    # one row for each number, one column for each image that has it
+    groups: dict[str, dict[str, dict[str, str]]] = {}
     for key, value in in_order(record.metrics).items():
-        about = meaning(key)
-        rows.append((about.label, show(value, about.digits), about.unit, about.text))
-    if not rows:
+        base, image = of_image(key)
+        about = meaning(base)
+        groups.setdefault(about.group, {}).setdefault(base, {})[image] = show(value, about.digits)
+    if not groups:
         return None
     return Section(
         key="numbers",
         title="Numbers",
         lead="The same numbers stand in metrics.csv and metrics.json.",
-        blocks=(
-            Table(
-                caption="Quality",
-                header=("Measure", "Value", "Unit", "What it says"),
-                rows=tuple(rows),
-                numeric=(1,),
-                prose=(3,),
-            ),
-        ),
+        blocks=tuple(_number_table(group, rows) for group, rows in groups.items()),
+    )
+
+
+def _number_table(group: str, rows: Mapping[str, Mapping[str, str]]) -> Table:
+    images = sorted({image for row in rows.values() for image in row}, key=IMAGES.index)
+    heads = ["Value"] if images == [RESULT] else [ROLES[image] for image in images]
+    cells = []
+    for key, row in rows.items():
+        about = meaning(key)
+        cells.append((about.label, *(row.get(image, "") for image in images), about.unit, about.text))
+    return Table(
+        caption=f"Numbers: {group}",
+        title=group,
+        header=("Measure", *heads, "Unit", "What it says"),
+        rows=tuple(cells),
+        numeric=tuple(range(1, len(images) + 1)),
+        prose=(len(images) + 2,),
     )
 
 

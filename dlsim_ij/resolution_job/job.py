@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlsim_ij.errors import DlsimError, ImageError
 from dlsim_ij.images.plane_source import PlaneSource
+from dlsim_ij.images.read import image_name
 from dlsim_ij.processes import available_processors, map_in_processes
 from dlsim_ij.resolution_job.measure import PlaneJob, PlaneMeasurer, Settings
-from dlsim_ij.results import plain
 
 # Below, a second process costs more (half a second of imports) than it saves.
 PROCESSES_FROM_PIXELS = 4 << 20
@@ -41,6 +41,10 @@ class Plan:
     jobs: Sequence[PlaneJob]
     unreadable: Sequence[tuple[Path, DlsimError]]
 
+    def drawings(self) -> list[Path]:
+        """Return the files that are written beside the tables."""
+        return [path for job in self.jobs for path in (job.figure, job.map) if path is not None]
+
     def identity(self) -> dict[str, Any]:
         """Return all that decides the numbers, for a run that goes on later."""
         import dlsim_ij
@@ -50,12 +54,17 @@ class Plan:
             "dlsim version": dlsim_ij.__version__,
             **self.settings.to_dict(),
             "files": {str(file.path): [file.size_bytes, file.changed_ns] for file in files},
-            "figures": [plain(job.figure) for job in self.jobs if job.figure],
+            "outputs": [str(path) for path in self.drawings()],
         }
 
 
 def plan_job(
-    paths: Sequence[Path], settings: Settings, *, pair: Path | None = None, figure: Path | None = None
+    paths: Sequence[Path],
+    settings: Settings,
+    *,
+    pair: Path | None = None,
+    figure: Path | None = None,
+    map_path: Path | None = None,
 ) -> Plan:
     """Look at the headers of all files and list their planes.
 
@@ -69,6 +78,8 @@ def plan_job(
         A second exposure of the one file in `paths`, for FRC.
     figure : Path, optional
         Where the curves are drawn; several planes have their names put behind the stem.
+    map_path : Path, optional
+        Where the local resolution is written, likewise.
 
     Raises
     ------
@@ -89,14 +100,13 @@ def plan_job(
             raise DlsimError(f"--pair goes with one image, {len(paths)} are given", "call it once for each")
         second = _look_at(pair, settings)
         _check_pair(files[0], second)
+    places = [(file.path, number) for file in files for number in range(file.n_planes)]
     jobs = [
-        PlaneJob(path=file.path, number=number, pair=pair, figure=None)
-        for file in files
-        for number in range(file.n_planes)
+        PlaneJob(path=path, number=number, pair=pair, figure=drawing, map=local)
+        for (path, number), drawing, local in zip(
+            places, _output_names(figure, files), _output_names(map_path, files), strict=True
+        )
     ]
-    if figure is not None:
-        names = _figure_names(figure, files)
-        jobs = [replace(job, figure=name) for job, name in zip(jobs, names, strict=True)]
     return Plan(settings=settings, files=files, pair=second, jobs=jobs, unreadable=unreadable)
 
 
@@ -165,26 +175,29 @@ def _check_pair(first: FilePlan, second: FilePlan) -> None:
             )
 
 
-def _figure_names(figure: Path, files: Sequence[FilePlan]) -> list[Path]:
-    """Name the drawing of each plane; a single one has the name that was asked for."""
+def _output_names(asked: Path | None, files: Sequence[FilePlan]) -> Sequence[Path | None]:
+    """Name what is written of each plane; for a single one it is the name that was asked for."""
+    if asked is None:
+        return [None] * sum(file.n_planes for file in files)
     if len(files) == 1 and files[0].n_planes == 1:
-        return [figure]
+        return [asked]
     names = []
     for file in files:
-        stem = figure.stem if len(files) == 1 else f"{figure.stem}_{file.path.stem}"
+        stem = asked.stem if len(files) == 1 else f"{asked.stem}_{image_name(file.path)}"
         digits = max(3, len(str(file.n_planes)))
         ends = [f"_p{n + 1:0{digits}d}" for n in range(file.n_planes)] if file.n_planes > 1 else [""]
-        names += [figure.with_name(f"{stem}{end}{figure.suffix}") for end in ends]
+        names += [asked.with_name(f"{stem}{end}{asked.suffix}") for end in ends]
     if len(set(names)) < len(names):
         raise ImageError(
-            "two of the images have the same name, so would their curves", "measure them one after the other"
+            f"two of the images have the same name, so would what is written to {asked}",
+            "measure them one after the other",
         )
     return names
 
 
 def _pixels(plan: Plan, jobs: Sequence[PlaneJob]) -> int:
-    """Count the pixels of the squares that will be transformed."""
+    """Count the pixels of the squares that will be analysed, those of the half images for a spread too."""
     side = {file.path: max(file.height, file.width) for file in plan.files}
     if plan.settings.roi is not None:
-        return len(jobs) * max(plan.settings.roi[2:]) ** 2
-    return sum(side[job.path] ** 2 for job in jobs)
+        side = dict.fromkeys(side, max(plan.settings.roi[2:]))
+    return (1 + plan.settings.n_thinnings) * sum(side[job.path] ** 2 for job in jobs)

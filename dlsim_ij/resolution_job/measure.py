@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlsim_ij.errors import ConfigError, DlsimError
+from dlsim_ij.errors import ImageError
 from dlsim_ij.images.plane_source import PlaneSource
 from dlsim_ij.quality.decorrelation import Version
-from dlsim_ij.quality.frc import Frc, frc_resolution
+from dlsim_ij.quality.frc import frc_resolution
 from dlsim_ij.quality.frc_thresholds import Threshold
 from dlsim_ij.quality.resolution import ImageResolution, image_resolution
+from dlsim_ij.quality.resolution_map import resolution_map
+from dlsim_ij.quality.sectors import directional_resolution
+from dlsim_ij.resolution_job.tables import sector_column
 from dlsim_ij.results import Result, plain
 
 Roi = tuple[int, int, int, int]  # x, y, width, height in px
@@ -26,6 +29,7 @@ _COLUMNS = (
 )  # fmt: skip
 _SETTING_COLUMNS = ("pixel_size_um", "version", "rmin", "rmax", "n_radii", "n_gaussians", "warnings")
 _SPREAD_COLUMNS = ("spread_mean", "spread_sd", "spread_median", "spread_mad", "spread_unit", "spread_n")
+_DIRECTION_COLUMNS = ("best_angle_deg", "worst_angle_deg", "anisotropy")
 _FRC_COLUMNS = (
     "frc_status", "frc_resolution_um", "frc_resolution_px", "frc_resolution_sd_px", "frc_threshold",
 )  # fmt: skip
@@ -44,15 +48,27 @@ class Settings(Result):
     roi: Roi | None = None
     guard: bool = True
     n_thinnings: int = 0
+    gain: float | None = None  # of the camera, for the spread and for the FRC of one image
+    offset: float | None = None
     seed: int = 0
+    n_sectors: int = 0
+    tile_px: int = 128  # of the map, where one is asked for
     frc: bool = False  # of each plane with its pair, or split in two
     frc_threshold: Threshold = "1/7"
     align: bool = False
 
     def columns(self) -> Sequence[str]:
         """Return the columns of our own table."""
-        spread = _SPREAD_COLUMNS if self.n_thinnings else ()
-        return (*_COLUMNS, *spread, *(_FRC_COLUMNS if self.frc else ()), *_SETTING_COLUMNS)
+        more: list[str] = []
+        if self.n_thinnings:
+            more += _SPREAD_COLUMNS
+        if self.n_sectors:
+            more += _DIRECTION_COLUMNS
+            for unit in ("nm", "px"):
+                more += [sector_column(180 * i / self.n_sectors, unit) for i in range(self.n_sectors)]
+        if self.frc:
+            more += _FRC_COLUMNS
+        return (*_COLUMNS, *more, *_SETTING_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +79,22 @@ class PlaneJob:
     number: int  # from 0
     pair: Path | None = None
     figure: Path | None = None
+    map: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Native:
+    """The pixels that count: the image itself, or those it had before it was enlarged."""
+
+    pixels: NDArray[Any]
+    pixel_size_um: float | None
+    factor: float
+
+    @classmethod
+    def of(cls, image: NDArray[Any], found: ImageResolution) -> _Native:
+        enlarged = found.resampling is not None and found.resampling.enlarged
+        pixels = found.resampling.native if enlarged and found.resampling is not None else image
+        return cls(pixels, found.native_pixel_size_um, found.factor)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,9 +112,7 @@ class PlaneMeasurer:
         record = {"file": str(job.path), **_position(source, job.number)}
         try:
             return record | self._measure(source, job)
-        except ConfigError:
-            raise  # true of every plane
-        except DlsimError as error:
+        except ImageError as error:  # a wrong setting or a full disk is no matter of one plane
             return record | _refusal(error, self.settings, self._pixel_size(source))
 
     def close(self) -> None:
@@ -109,14 +139,18 @@ class PlaneMeasurer:
         found = image_resolution(
             image, pixel_size_um, version=settings.version, rmin=settings.rmin, rmax=settings.rmax,
             n_radii=settings.n_radii, n_gaussians=settings.n_gaussians, guard=settings.guard,
-            n_thinnings=settings.n_thinnings, seed=settings.seed, workers=self.workers,
+            n_thinnings=settings.n_thinnings, gain=settings.gain, offset=settings.offset, seed=settings.seed,
+            workers=self.workers,
         )  # fmt: skip
         record = _numbers(found)
-        warnings += [f"{what}; {advice}" for what, advice in found.warnings]
+        warnings += [f"{what}; {advice}" if advice else what for what, advice in found.warnings]
+        native = _Native.of(image, found)
+        if settings.n_sectors:
+            record["directions"] = self._directions(native)
         if settings.n_thinnings:
             record["spread"] = plain(found.spread)
         if settings.frc:
-            record["frc"], notes = self._frc(image, job, pixel_size_um)
+            record["frc"], notes = self._frc(image, native, job)
             warnings += notes
         if job.figure is not None:
             from dlsim_ij.report.decorrelation_figure import write_decorrelation_figure
@@ -125,24 +159,90 @@ class PlaneMeasurer:
             if found.enlarged:
                 title += f", at its native pixels (it was enlarged x{found.factor:g})"
             write_decorrelation_figure(job.figure, found.native, title, overwrite=self.overwrite)
+        if job.map is not None:
+            record["map"], notes = self._map(native, job.map)
+            warnings += notes
         record["warnings"] = warnings
         return record
 
-    def _frc(
-        self, image: NDArray[Any], job: PlaneJob, pixel_size_um: float | None
-    ) -> tuple[dict[str, Any] | None, list[str]]:
+    def _directions(self, native: _Native) -> dict[str, Any]:
+        """Return the resolution by direction; px are those of the image as given."""
+        settings = self.settings
+        found = directional_resolution(
+            native.pixels, native.pixel_size_um, n_sectors=settings.n_sectors, n_radii=settings.n_radii,
+            n_gaussians=settings.n_gaussians, workers=self.workers,
+        )  # fmt: skip
+        return plain(
+            {
+                "angles_deg": found.angles_deg,
+                "kc": found.kc,
+                "resolution_px": [None if px is None else native.factor * px for px in found.resolution_px],
+                "resolution_nm": found.resolution_nm,
+                "best_angle_deg": found.best_angle_deg,
+                "worst_angle_deg": found.worst_angle_deg,
+                "anisotropy": found.anisotropy,
+            }
+        )
+
+    def _map(self, native: _Native, path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+        """Write the local resolution in nm (px if their size is unknown), one pixel a tile."""
+        from dlsim_ij.images import write_image
+
         settings = self.settings
         try:
-            second = None
+            found = resolution_map(
+                native.pixels, native.pixel_size_um, tile_px=settings.tile_px, version=settings.version,
+                n_radii=settings.n_radii, n_gaussians=settings.n_gaussians, workers=self.workers,
+            )  # fmt: skip
+        except ImageError as error:
+            return None, [_absent("map", error)]
+        size = native.pixel_size_um
+        unit, scale = ("px", native.factor) if size is None else ("nm", 1000 * size)
+        write_image(
+            path, (scale * found.resolution_px).astype(np.float32),
+            pixel_size_um=None if size is None else size * found.step_px, overwrite=self.overwrite,
+        )  # fmt: skip
+        quantiles = {"median": found.median_px, "best": found.best_px, "worst": found.worst_px}
+        return {
+            "file": str(path),
+            "unit": unit,
+            "tile_px": found.tile_px,
+            "step_px": found.step_px,
+            "n_tiles": found.n_tiles,
+            "n_failed": found.n_failed,
+            **{name: None if px is None else scale * px for name, px in quantiles.items()},
+        }, []
+
+    def _frc(
+        self, image: NDArray[Any], native: _Native, job: PlaneJob
+    ) -> tuple[dict[str, Any] | None, list[str]]:
+        """Compare the plane with its pair, or split its native pixels; px are those of the image as given."""
+        settings = self.settings
+        try:
             if job.pair is not None:
                 second, _ = grey(crop(self._source("pair", job.pair).read(job.number), settings.roi))
-            result: Frc = frc_resolution(
-                image, second, pixel_size_um=pixel_size_um, threshold=settings.frc_threshold,
-                align=settings.align, seed=settings.seed,
-            )  # fmt: skip
-        except DlsimError as error:
-            return None, [f"no FRC: {error.message}" + (f"; {error.hint}" if error.hint else "")]
-        return result.to_dict(), [f"FRC: {warning}" for warning in result.warnings]
+                factor = 1.0
+                result = frc_resolution(
+                    image, second, pixel_size_um=self._pixel_size(self._open["image"]),
+                    threshold=settings.frc_threshold, align=settings.align,
+                )  # fmt: skip
+            else:
+                factor = native.factor
+                result = frc_resolution(
+                    native.pixels, pixel_size_um=native.pixel_size_um, threshold=settings.frc_threshold,
+                    gain=settings.gain, offset=settings.offset, seed=settings.seed,
+                )  # fmt: skip
+        except ImageError as error:
+            return None, [_absent("FRC", error)]
+        found = result.to_dict()
+        for name in ("resolution_px", "resolution_sd_px"):
+            found[name] = None if found[name] is None else factor * found[name]
+        found["cutoff"] = None if found["cutoff"] is None else found["cutoff"] / factor
+        return found, [f"FRC: {warning}" for warning in result.warnings]
+
+
+def _absent(what: str, error: ImageError) -> str:
+    return f"no {what}: {error.message}" + (f"; {error.hint}" if error.hint else "")
 
 
 def crop(plane: NDArray[Any], roi: Roi | None) -> NDArray[Any]:
@@ -209,7 +309,7 @@ def _numbers(found: ImageResolution) -> dict[str, Any]:
     )
 
 
-def _refusal(error: DlsimError, settings: Settings, pixel_size_um: float | None) -> dict[str, Any]:
+def _refusal(error: ImageError, settings: Settings, pixel_size_um: float | None) -> dict[str, Any]:
     nothing = dict.fromkeys(
         ("kc", "kc_gm", "a0", "resolution_px", "resolution_um", "resolution_nm", "enlarged", "factor",
          "naive_resolution_px", "naive_resolution_nm", "naive_valid")

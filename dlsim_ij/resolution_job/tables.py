@@ -49,6 +49,7 @@ class OwnTable:
         cells = dict(record)
         for name in ("spread", "frc"):
             cells |= {f"{name}_{key}": value for key, value in (record.get(name) or {}).items()}
+        cells |= _by_direction(record.get("directions"))
         notes = [record["error"]] if record.get("error") else record["warnings"]
         cells["warnings"] = "; ".join(notes)
         return ["" if cells.get(name) is None else cells[name] for name in self.columns]
@@ -56,6 +57,29 @@ class OwnTable:
     def in_order(self, records: Sequence[Record]) -> Sequence[Record]:
         """Return the records as they are."""
         return records
+
+
+def sector_column(angle_deg: float, unit: str) -> str:
+    """Name the column of a direction.
+
+    Examples
+    --------
+    >>> sector_column(22.5, "nm")
+    'resolution_22_5deg_nm'
+    """
+    return f"resolution_{angle_deg:.4g}deg_{unit}".replace(".", "_")
+
+
+def _by_direction(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    lengths = {
+        sector_column(angle, unit): length
+        for unit in ("nm", "px")
+        for angle, length in zip(found["angles_deg"], found[f"resolution_{unit}"], strict=False)
+    }
+    whole = {name: found[name] for name in ("best_angle_deg", "worst_angle_deg", "anisotropy")}
+    return whole | lengths
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,10 @@ from PIL import Image
 from scipy import ndimage
 
 from dlsim_ij.cli.main import run
-from dlsim_ij.report import Notice, RunImage, RunRecord, save_record
+from dlsim_ij.quality import frc_resolution
+from dlsim_ij.quality.resolution import image_resolution
+from dlsim_ij.report import Notice, RunImage, RunRecord, save_curves, save_record
+from dlsim_ij.report.curves import curve_set
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = [
@@ -28,6 +31,31 @@ needs_browser = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
 ]
 EVIL = "cell <script>alert(1)<&script>"
+LEVELS = ("caution", "good", "poor")
+
+
+CONTRAST = """(() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
+  const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0.5) return c;
+    }
+    return [255, 255, 255];
+  };
+  const poor = new Set();
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !element.getClientRects().length || ["SCRIPT", "STYLE"].includes(element.tagName)) continue;
+    const style = getComputedStyle(element);
+    const ink = rgb(element.ownerSVGElement ? style.fill : style.color);
+    const [a, b] = [light(ink), light(behind(element))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.add(element.className + " " + element.textContent.slice(0, 30));
+  }
+  return [...poor];
+})()"""
 
 
 def results_folder(folder: Path, *names: str) -> Path:
@@ -43,8 +71,14 @@ def results_folder(folder: Path, *names: str) -> Path:
         "widefield": ("wf", ndimage.gaussian_filter(object_, 4)),
         "wiener": ("wiener", ndimage.gaussian_filter(object_, 1.5) + 3 * noise),
         "uncertainty": ("sd", np.abs(noise) + 0.01),
+        "error": ("error", np.abs(ndimage.gaussian_filter(noise, 2))),
     }
-    for name in names:
+    curves = curve_set(
+        {role: image_resolution(images[role][1], 0.03) for role in ("sr", "wiener", "widefield")},
+        {"sr": frc_resolution(object_ + noise, object_ + noise.T, pixel_size_um=0.03)},
+        widefield_pixel_px=1,
+    )
+    for index, name in enumerate(names):
         files = {}
         for role, (ending, pixels) in images.items():
             files[role] = RunImage(file=f"{name}_{ending}.tif", pixel_size_um=0.03)
@@ -55,14 +89,22 @@ def results_folder(folder: Path, *names: str) -> Path:
             model="sim15",
             images=files,
             verdict="Detail beyond the widefield limit, supported by the raw frames.",
-            verdict_level="caution",
-            metrics={"psnr_db": 25.512, "ssim": 0.81, "seconds": 1.5},
+            verdict_level=LEVELS[index % 3],
+            metrics={
+                "resolution_nm": 120.0 + 7 * (index * 5 % 9), "resolution_px": 4.0, "resolution_status": "ok",
+                "rsp": 0.9 - 0.01 * index, "rse": 3.5 * 10**index, "frc_status": "ok",
+                "wiener": {"rsp": 0.91, "rse": 3.4, "resolution_nm": 150.0, "resolution_status": "ok"},
+                "widefield": {"resolution_nm": 260.0, "resolution_status": "ok"},
+                "psnr_db": 25.512, "ssim": 0.81, "seconds": 1.5,
+            },
             acquisition=(("Layout", "15 frames: 3 angles × 5 phases"), ("Period", "246 nm")),
             parameters={"model_sha256": "9f2c" * 16, "tile_px": 256},
             engine={"name": "imagej", "version": "1.53t"},
             warnings=(Notice(message=f"{name}: the third angle is weak.", hint="Check its polarisation."),),
+            curves=f"{name}_curves.json",
             dlsim_version="0.1.0",
-        )
+        )  # fmt: skip
+        save_curves(curves, folder / record.curves)
         save_record(record, folder)
     return folder
 
@@ -171,6 +213,15 @@ class Browser:
         time.sleep(0.2)  # a late script or request would come now
         self.evaluate("0")
 
+    def press(self, key: str, code: int = 0) -> None:
+        text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", key=key,
+                  windowsVirtualKeyCode=code, **text)  # fmt: skip
+        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
+        self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
+
     def evaluate(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
@@ -219,7 +270,7 @@ def report(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def overview(tmp_path_factory) -> Path:
-    folder = results_folder(tmp_path_factory.mktemp("many") / "results", "cell", EVIL)
+    folder = results_folder(tmp_path_factory.mktemp("many") / "results", "cell", EVIL, *"abcdef")
     assert run(["report", str(folder), "-q"]) == 0
     return folder / "report.html"
 
@@ -266,6 +317,8 @@ class TestInChromium:
     def test_a_name_with_a_tag_stays_text(self, browser, overview):
         browser.open(overview)
         names = browser.evaluate("[...document.querySelectorAll('tbody th a')].map(a => a.textContent)")
+        cards = browser.evaluate("[...document.querySelectorAll('.card a')].map(a => a.textContent)")
+        assert len(cards) == 5
         assert EVIL in names
         assert browser.evaluate("document.scripts.length") == 1
         page = browser.evaluate(f"[...document.links].find(a => a.textContent === {json.dumps(EVIL)}).href")
@@ -280,17 +333,119 @@ class TestInChromium:
         state = "getComputedStyle(document.querySelector('.slider .canvas')).getPropertyValue('--at')"
         assert browser.evaluate(state) == "50%"
         browser.evaluate("document.querySelector('.slider input').focus()")
-        for kind in ("rawKeyDown", "keyUp"):
-            browser.call("Input.dispatchKeyEvent", type=kind, key="ArrowRight", code="ArrowRight",
-                         windowsVirtualKeyCode=39)  # fmt: skip
+        browser.press("ArrowRight", 39)
         assert browser.evaluate(state) == "51%"
 
     def test_the_first_key_leads_past_the_navigation(self, browser, report):
         browser.open(report)
-        for kind in ("rawKeyDown", "keyUp"):
-            browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        browser.press("Tab", 9)
         assert browser.evaluate("document.activeElement.className") == "skip"
         assert browser.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+
+    def test_the_pictures_move_together_from_the_keyboard(self, browser, report):
+        browser.open(report)
+        planes = """[...document.querySelectorAll('.viewer .plane')].map((plane) => {
+          const b = plane.getBoundingClientRect();
+          const c = plane.closest('.canvas').getBoundingClientRect();
+          const part = [(c.left - b.left) / b.width, (c.top - b.top) / b.height, c.width / b.width];
+          return part.map((v) => +v.toFixed(3)).join();
+        })"""
+        start = browser.evaluate(planes)
+        assert len(start) == 6  # three pictures and the error, two under the slider
+        assert len(set(start)) == 1, "all show the same place"
+        # the region that the lead names, in a picture of 160 px
+        left, width = (float(v) * 160 for v in start[0].split(",")[::2])
+        lead = browser.evaluate("document.querySelector('#zoom .lead').textContent")
+        assert f"x {left:.0f}–{left + width:.0f}" in lead
+        bar = "document.querySelector('.window .scale').textContent"
+        assert browser.evaluate(bar) == "500 nm"
+        browser.evaluate("document.querySelector('.panels').focus()")
+        browser.press("+", 187)
+        zoomed = browser.evaluate(planes)
+        assert len(set(zoomed)) == 1
+        assert float(zoomed[0].split(",")[2]) == pytest.approx(float(start[0].split(",")[2]) / 1.5, abs=2e-3)
+        assert browser.evaluate(bar) == "200 nm"
+        browser.press("ArrowRight", 39)
+        moved = browser.evaluate(planes)
+        assert len(set(moved)) == 1
+        assert float(moved[0].split(",")[0]) > float(zoomed[0].split(",")[0])
+        assert moved[0].split(",")[1:] == zoomed[0].split(",")[1:]
+        browser.press("0", 48)
+        assert browser.evaluate(planes) == start
+        browser.evaluate("document.querySelector('[data-do=all]').click()")
+        assert set(browser.evaluate(planes)) == {"0,0,1"}
+        assert browser.complaints() == []
+
+    def test_the_pointer_shows_its_place_in_every_picture(self, browser, report):
+        browser.open(report)
+        browser.evaluate("document.querySelector('.panels').scrollIntoView({behavior: 'instant'})")
+        left, top, width, height = browser.evaluate(
+            "(() => { const b = document.querySelectorAll('.window')[1].getBoundingClientRect(); "
+            "return [b.left, b.top, b.width, b.height] })()"
+        )
+        crosses = """[...document.querySelectorAll('.window')].map((pane) => {
+          const c = pane.querySelector('.cross').getBoundingClientRect();
+          const b = pane.getBoundingClientRect();
+          return [(c.left - b.left) / b.width, (c.top - b.top) / b.height].map((v) => +v.toFixed(2)).join();
+        })"""
+        x, y = left + 0.25 * width, top + 0.6 * height
+        browser.mouse("mouseMoved", x, y)
+        assert set(browser.evaluate(crosses)) == {"0.25,0.6"}
+        where = "document.querySelector('.where').textContent"
+        assert "px of the result" in browser.evaluate(where)
+        # what was under the pointer stays under it while it drags
+        place = browser.evaluate(where).partition("·")[2]
+        browser.mouse("mousePressed", x, y, button="left", buttons=1, clickCount=1)
+        browser.mouse("mouseMoved", x + 20, y - 15, button="left", buttons=1)
+        assert browser.evaluate(where).partition("·")[2] == place
+        browser.mouse("mouseReleased", x + 20, y - 15, button="left", clickCount=1)
+        browser.mouse("mouseMoved", 5, 5)
+        assert browser.evaluate("getComputedStyle(document.querySelector('.cross')).display") == "none"
+
+    def test_the_table_is_sorted_from_the_keyboard(self, browser, overview):
+        browser.open(overview)
+        rows = "[...document.querySelectorAll('[data-sortable] tbody tr')]"
+        column = f"(n => {rows}.map(r => r.cells[n].textContent.trim()))"
+        before = browser.evaluate(f"{column}(5)")
+        head = "document.querySelectorAll('[data-sortable] thead th')"
+        names = browser.evaluate(f"[...{head}].map(h => h.textContent.trim())")
+        assert names[4:6] == ["RSP", "RSE, counts"]
+        assert browser.evaluate(f"{head}[1].querySelector('button')") is None  # pictures have no order
+        browser.evaluate(f"{head}[5].querySelector('button').focus()")
+        for key, code, direction in (("Enter", 13, "ascending"), (" ", 32, "descending")):
+            browser.press(key, code)
+            values = [float(v) for v in browser.evaluate(f"{column}(5)")]
+            assert values == sorted((float(v) for v in before), reverse=direction == "descending")
+            assert browser.evaluate(f"{head}[5].getAttribute('aria-sort')") == direction
+        browser.evaluate(f"{head}[2].querySelector('button').click()")
+        levels = browser.evaluate(f"{column}(2)")
+        assert [level[1:] for level in levels[:2]] == ["Do not trust"] * 2  # by seriousness, not by letter
+        assert browser.evaluate("document.querySelectorAll('[aria-sort]').length") == 1
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_text_has_contrast(self, browser, report, overview, theme):
+        """WCAG AA: 4.5 to 1 for text, computed in the browser from what is painted behind it."""
+        for page in (report, overview):
+            browser.open(page, theme=theme)
+            assert browser.evaluate(CONTRAST) == []
+
+    def test_the_contrast_check_sees_grey_on_grey(self, browser, report, tmp_path):
+        faint = tmp_path / "faint.html"
+        faint.write_text(report.read_text().replace("--ink-soft: #55606a", "--ink-soft: #a0a6ab"))
+        browser.open(faint)
+        assert browser.evaluate(CONTRAST)
+
+    def test_without_script_the_pictures_show_the_region(self, browser, report):
+        browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            browser.open(report)
+            dead = "[...document.querySelectorAll('.tools, .slider')].map(e => getComputedStyle(e).display)"
+            assert set(browser.evaluate(dead)) == {"none"}
+            shown = "document.querySelector('.plane').getBoundingClientRect().width"
+            window = "document.querySelector('.window').getBoundingClientRect().width"
+            assert browser.evaluate(shown) > 2 * browser.evaluate(window)
+        finally:
+            browser.call("Emulation.setScriptExecutionDisabled", value=False)
 
     def test_it_prints(self, browser, report, tmp_path):
         browser.open(report, theme="dark")

@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from dlsim_ij.cli.main import run
 from dlsim_ij.images import bicubic_enlarge
+from dlsim_ij.processes import map_in_processes
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "decorrelation"
 PROMISED = {
@@ -222,8 +223,9 @@ def test_processes_give_the_same_rows_in_the_same_order(tmp_path, capfd, monkeyp
     _, one, _ = call(capfd, path, "--threads", 1)
     monkeypatch.setattr(job, "PROCESSES_FROM_PIXELS", 1)
     used = []
-    original = job.map_in_processes
-    monkeypatch.setattr(job, "map_in_processes", lambda *args: used.append(args[2]) or original(*args))
+    monkeypatch.setattr(
+        job, "map_in_processes", lambda *args: used.append(args[2]) or map_in_processes(*args)
+    )
     _, two, _ = call(capfd, path, "--threads", 2)
     assert used == [2]
     assert [row["plane"] for row in two] == list(range(1, 10))
@@ -305,6 +307,13 @@ def test_a_plane_without_a_peak_is_a_finding(capfd):
         (["--csv", "c.csv", "--plugin-table", "c.csv"], "used twice"),
         (["--csv", "image.tif", "--overwrite"], "used twice"),
         (["--align"], "one is given"),
+        (["--gain", "2", "--spread", "5"], "belong together"),
+        (["--gain", "2", "--offset", "100"], "--spread and --frc only"),
+        (["--spread", "4"], "4"),
+        (["--sectors", "0"], "0"),
+        (["--map", "m.png"], "'.png'"),
+        (["--map", "none/m.tif"], "does not exist"),
+        (["--map", "m.tif", "--tile", "63"], "63"),
         (["--pair", "small.tif"], "96 x 96"),
         (["--pair", "missing.tif"], "does not exist"),
         (["image.tif", "--pair", "image.tif"], "goes with one image"),
@@ -339,6 +348,96 @@ def test_a_dry_run_writes_nothing(stack, tmp_path, capfd):
         str(tmp_path / n) for n in ("t.csv", *(f"c_p{k:03d}.svg" for k in (1, 2, 3, 4)))
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["stack.tif"]
+
+
+# ----------------------------------------------------------- directions, map, spread
+
+
+def streaks(tmp_path: Path) -> Path:
+    """Detail along y (down) only half as fine as along x."""
+    rng = np.random.default_rng(3)
+    points = (rng.random((256, 256)) > 0.97).astype(float)
+    light = 4000 * ndimage.gaussian_filter(points, (3, 1.2)) + 10
+    return write(tmp_path / "streaks.tif", rng.poisson(light).astype(np.float32), "YX")
+
+
+def test_sectors_tell_the_coarser_direction(tmp_path, capfd):
+    path = streaks(tmp_path)
+    _, (row,), _ = call(capfd, path, "--sectors", 4, "--csv", tmp_path / "t.csv")
+    found = row["directions"]
+    assert found["angles_deg"] == [0, 45, 90, 135]
+    assert (found["best_angle_deg"], found["worst_angle_deg"]) == (0, 90)
+    assert found["resolution_nm"][2] > 1.5 * found["resolution_nm"][0]
+    (cells,) = table(tmp_path / "t.csv")
+    assert float(cells["resolution_90deg_nm"]) == found["resolution_nm"][2]
+    assert float(cells["resolution_0deg_px"]) == found["resolution_px"][0]
+    assert float(cells["anisotropy"]) == found["anisotropy"]
+    assert float(cells["kc"]) == row["kc"]
+    assert run(["resolution", str(path), "--sectors", "4"]) == 0
+    assert f"{found['anisotropy']:.2f}" in capfd.readouterr().out
+
+
+def test_sectors_of_an_enlarged_image_are_in_pixels_of_the_image(tmp_path, capfd):
+    native = write(tmp_path / "native.tif", picture(size=128), "YX", 0.06)
+    large = write(tmp_path / "large.tif", bicubic_enlarge(picture(size=128), 2), "YX", 0.03)
+    _, (first, second), _ = call(capfd, native, large, "--sectors", 2)
+    assert second["enlarged"]
+    one, other = first["directions"], second["directions"]
+    assert other["resolution_nm"] == pytest.approx(one["resolution_nm"], rel=0.05)
+    assert other["resolution_px"] == pytest.approx([2 * px for px in one["resolution_px"]], rel=0.05)
+
+
+def test_a_map_is_an_image_with_its_own_pixel_size(tmp_path, capfd):
+    rng = np.random.default_rng(4)
+    points = (rng.random((256, 256)) > 0.98).astype(float)
+    light = np.where(
+        np.arange(256) < 128, ndimage.gaussian_filter(points, 1.2), ndimage.gaussian_filter(points, 3)
+    )
+    path = write(tmp_path / "two.tif", rng.poisson(4000 * light + 10).astype(np.float32), "YX", 0.05)
+    words = [path, "--map", tmp_path / "m.tif", "--tile", 128]
+    _, (row,), _ = call(capfd, *words)
+    from dlsim_ij.images import read_image
+
+    written = read_image(tmp_path / "m.tif")
+    assert written.shape == (3, 3)
+    assert written.attrs["pixel_size_um"] == pytest.approx(64 * 0.05)
+    assert written.values[:, 2].min() > 1.3 * written.values[:, 0].max()
+    assert row["map"]["unit"] == "nm"
+    assert row["map"]["n_tiles"] == 9
+    assert row["map"]["median"] == pytest.approx(np.median(written.values))
+    error, _ = refusal(capfd, *words)
+    assert "exists already" in error
+    code, (row,), err = call(capfd, path, "--map", tmp_path / "n.tif", "--tile", 300)
+    assert code == 0
+    assert row["map"] is None
+    assert "no map" in err
+
+
+def test_the_maps_of_a_stack_are_a_file_for_each_plane(tmp_path, capfd):
+    path = write(tmp_path / "stack.tif", np.stack([picture(n) for n in range(2)]), "ZYX")
+    call(capfd, path, "--map", tmp_path / "m.tif", "--tile", 64, "--curves", tmp_path / "c.svg")
+    names = {one.name for one in tmp_path.iterdir()}
+    assert names == {"stack.tif", "m_p001.tif", "m_p002.tif", "c_p001.svg", "c_p002.svg"}
+
+
+def test_a_spread_is_an_error_bar_or_why_there_is_none(tmp_path, capfd):
+    path, _ = noisy_pair(tmp_path)
+    words = [path, "--spread", 6, "--csv", tmp_path / "t.csv", "--overwrite"]
+    _, (row,), _ = call(capfd, *words)
+    assert row["spread"]["n"] == 6
+    assert row["spread"]["unit"] == "nm"
+    assert 0 < row["spread"]["sd"] < row["resolution_nm"]
+    (cells,) = table(tmp_path / "t.csv")
+    assert float(cells["spread_sd"]) == row["spread"]["sd"]
+    _, (again,), _ = call(capfd, *words, "--seed", 1)
+    assert again["spread"]["sd"] != row["spread"]["sd"]
+    _, (camera,), _ = call(capfd, *words, "--gain", 1, "--offset", 0)
+    assert camera["spread"]["n"] == 6
+    smooth = write(tmp_path / "s.tif", ndimage.gaussian_filter(tifffile.imread(path), 1), "YX")
+    code, (row,), err = call(capfd, smooth, "--spread", 6, "--no-guard")
+    assert code == 0
+    assert row["spread"] is None
+    assert "no spread" in err
 
 
 # ----------------------------------------------------------------------------------------- curves, FRC
@@ -469,17 +568,21 @@ def test_a_terminated_run_goes_on_too(tmp_path, capfd):
     assert len(rows) == len(table(tmp_path / "t.csv")) == 30
 
 
-def test_a_changed_file_does_not_go_on(stack, tmp_path, capfd, monkeypatch):
+def stop_after(n_planes: int, words: list[str], monkeypatch) -> None:
     from dlsim_ij.cli import options
 
     def stop(row, *_):
-        if row["plane"] == 3:
+        if row["plane"] == n_planes:
             raise KeyboardInterrupt
 
-    words = [str(stack), "--csv", str(tmp_path / "t.csv")]
     with monkeypatch.context() as patch:
         patch.setattr(options, "print_result", stop)
         assert run(["resolution", *words]) == 130
+
+
+def test_a_changed_file_does_not_go_on(stack, tmp_path, capfd, monkeypatch):
+    words = [str(stack), "--csv", str(tmp_path / "t.csv")]
+    stop_after(3, words, monkeypatch)
     assert len(table(tmp_path / "t.partial.csv")) == 3
     os.utime(stack, ns=(0, 10**18))
     error, hint = refusal(capfd, *words)
@@ -488,6 +591,22 @@ def test_a_changed_file_does_not_go_on(stack, tmp_path, capfd, monkeypatch):
     code, rows, err = call(capfd, *words, "--overwrite")
     assert (code, len(rows)) == (0, 4)
     assert "going on" not in err
+
+
+def test_drawings_of_others_are_kept_and_those_of_the_interrupted_run_replaced(
+    stack, tmp_path, capfd, monkeypatch
+):
+    words = [str(stack), "--csv", str(tmp_path / "t.csv"), "--curves", str(tmp_path / "c.svg")]
+    (tmp_path / "c_p003.svg").write_text("mine")
+    error, _ = refusal(capfd, *words)
+    assert "c_p003.svg exists already" in error
+    assert {one.name for one in tmp_path.iterdir()} == {"stack.tif", "c_p003.svg"}
+    (tmp_path / "c_p003.svg").unlink()
+    stop_after(2, words, monkeypatch)
+    (tmp_path / "c_p003.svg").write_text("drawn by the process that was interrupted")
+    code, rows, _ = call(capfd, *words)
+    assert (code, len(rows)) == (0, 4)
+    assert "</svg>" in (tmp_path / "c_p003.svg").read_text()
 
 
 def test_ctrl_c_without_a_table_leaves_nothing(tmp_path):

@@ -41,19 +41,72 @@ def test_run_writes_images_numbers_and_the_report(tmp_path, capfd):
     assert {"input", "model", "outputs", "metrics", "warnings"} <= set(result)
     assert {"sr", "widefield", "wiener", "report"} <= set(result["outputs"])
     names = {path.name for path in out.iterdir()}
-    images = {f"demo_raw_{role}.tif" for role in ("sr", "wf", "wiener")}
+    images = {f"demo_raw_{role}.tif" for role in ("sr", "wf", "wiener", "error")}
     assert names == images | {
-        "demo_raw_run.json", "report.html", "metrics.csv", "metrics.json", "params.json"
+        "demo_raw_run.json", "demo_raw_curves.json", "report.html", "metrics.csv", "metrics.json",
+        "params.json",
     }  # fmt: skip
     for name in images:
         image = dlsim.read_image(out / name)
         assert image.shape == (384, 384)
         assert image.dtype == np.float32
         assert image.attrs["pixel_size_um"] == pytest.approx(0.03)
-    assert result["metrics"]["psnr_db"] > 25
+    assert {"error", "curves"} <= set(result["outputs"])
+    metrics = result["metrics"]
+    assert metrics["psnr_db"] > 25
+    assert metrics["resolution_nm"] < 0.85 * metrics["widefield"]["resolution_nm"]
+    assert metrics["rsp"] == pytest.approx(metrics["wiener"]["rsp"], abs=0.03)
+    error = dlsim.read_image(out / "demo_raw_error.tif").values.astype(np.float64)
+    assert np.sqrt(np.mean(error**2)) == pytest.approx(metrics["rse"], rel=1e-4)
     params = json.loads((out / "params.json").read_text())
     assert "sim15" in json.dumps(params)
     assert "weights_sha256" in json.dumps(params)
+
+
+def test_half_light_goes_into_tables_that_fit_their_schema_and_a_report_that_can_be_rebuilt(tmp_path, capfd):
+    import csv
+    from importlib.resources import files
+
+    import jsonschema
+
+    out = tmp_path / "out"
+    stack = dlsim.read_image(EXAMPLES / "demo_raw.tif")[:, :128, :128]
+    dlsim.write_image(tmp_path / "cell.tif", stack)
+    words = ["run", str(tmp_path / "cell.tif"), "-o", str(out), "--engine", "none", "--frc", "-q"]
+    assert run(words) == 0
+    metrics = json.loads((out / "metrics.json").read_text())
+    schema = json.loads((files("dlsim_ij.report") / "metrics.schema.json").read_text())
+    jsonschema.validate(metrics, schema)
+    numbers = metrics["images"][0]["metrics"]
+    assert numbers["frc_status"] == "ok"
+    assert numbers["frc_resolution_nm"] < numbers["widefield"]["frc_resolution_nm"]
+    broken = {**metrics, "images": [{**metrics["images"][0], "metrics": {**numbers, "rsp": 1.5}}]}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, schema)
+    (row,) = csv.DictReader((out / "metrics.csv").read_text().splitlines())
+    assert float(row["wiener_rsp"]) == numbers["wiener"]["rsp"]
+    assert row["resolution_status"] == "ok"
+    written = {path.name: path.read_bytes() for path in out.iterdir()}
+    page = written["report.html"].decode()
+    for words in ("Fourier ring correlation", "Decorrelation: Wiener SIM", "10.1038/s41592-019-0515-7",
+                  "10.1038/nmeth.4605", "10.1038/nmeth.2448"):  # fmt: skip
+        assert words in page
+    for name in ("report.html", "metrics.csv", "metrics.json", "params.json"):
+        (out / name).unlink()
+    assert run(["report", str(out), "-q"]) == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == written
+
+
+def test_measures_can_be_left_out(tmp_path, capfd):
+    words = ["run", str(EXAMPLES / "demo_raw.tif"), "-o", str(tmp_path), "--engine", "none", "--json"]
+    assert run([*words, "--no-measures", "--frc"]) == 2
+    assert "--no-measures" in capfd.readouterr().err
+    assert run([*words, "--no-measures"]) == 0
+    result = json.loads(capfd.readouterr().out)
+    assert not {"error", "curves"} & set(result["outputs"])
+    assert "rsp" not in result["metrics"]
+    assert not list(tmp_path.glob("*_error.tif")) + list(tmp_path.glob("*_curves.json"))
+    assert "Resolution and agreement" not in (tmp_path / "report.html").read_text()
 
 
 def test_existing_results_are_not_replaced_unasked(tmp_path, capfd):
@@ -114,6 +167,10 @@ def test_series_in_time_and_channels(raw, done):
 
     image = xr.DataArray(series, dims=("T", "Z", "Y", "X"), attrs={"pixel_size_um": 0.06, "name": "series"})
     result = dlsim.reconstruct(image, compare=False)
+    assert result.error is result.measures is None
+    measured = dlsim.reconstruct(image)
+    assert measured.error.dims == ("Y", "X")  # of the first stack
+    assert measured.metrics["rsp"] > 0.7
     assert result.sr.dims == ("T", "Y", "X")
     assert result.sr.shape == (2, 192, 192)
     first, second = result.sr.values
@@ -125,10 +182,22 @@ def test_series_in_time_and_channels(raw, done):
 def test_enlarged_frames_give_the_result_of_the_native_ones_on_their_own_grid(raw, done):
     enlarged = np.rint(bicubic_enlarge(raw.values.astype(np.float64), 2))
     result = dlsim.reconstruct(enlarged, pixel_size_um=0.03)
+    # measured at camera sampling, and brought to the grid of the input like the result
+    assert result.error.shape == result.sr.shape
+    assert result.metrics["resolution_nm"] == pytest.approx(done.metrics["resolution_nm"], rel=0.05)
+    assert result.metrics["rsp"] == pytest.approx(done.metrics["rsp"], abs=0.01)
+    assert (
+        np.corrcoef(result.error.values[32:-32, 32:-32].ravel(), done.error.values[32:-32, 32:-32].ravel())[
+            0, 1
+        ]
+        > 0.9
+    )
     assert result.enlargement.was_enlarged
     assert any("enlarged 2 times" in message for message, _ in result.warnings)
     assert result.sr.shape == enlarged.shape[1:] == done.sr.shape
     assert result.sr.attrs["pixel_size_um"] == pytest.approx(0.03)
+    cut = dlsim.reconstruct(enlarged[:, 3:260, 6:263], pixel_size_um=0.03)
+    assert cut.error.shape == cut.sr.shape == (257, 257)
     inner = np.s_[32:-32, 32:-32]
     assert np.corrcoef(result.sr.values[inner].ravel(), done.sr.values[inner].ravel())[0, 1] > 0.999
 

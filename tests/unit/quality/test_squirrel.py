@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dlsim_ij.errors import ConfigError, ImageError
 from dlsim_ij.quality import rse_rsp
+from dlsim_ij.quality.squirrel import rse_rsp_stack
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "squirrel"
 CASES = {row["case"]: row for row in csv.DictReader((REFERENCE / "truth.csv").read_text().splitlines())}
@@ -164,7 +165,7 @@ def test_a_mask_leaves_a_fault_out():
 
 
 def test_a_mask_that_a_shift_would_empty_is_scored_unmoved(monkeypatch):
-    monkeypatch.setattr("dlsim_ij.quality.squirrel._coarse_shift", lambda pair: (9, 9))
+    monkeypatch.setattr("dlsim_ij.quality.squirrel_exact._coarse_shift", lambda pair: (9, 9))
     reference, image = make_pair(1)
     mask = np.zeros(reference.shape, bool)
     mask[:8, :8] = True
@@ -180,6 +181,7 @@ def test_a_border_that_was_not_computed_is_left_out(offset):
     framed[20:-20, 20:-15] = image[20:-20, 20:-15]
     result = rse_rsp(reference, framed + offset)
     assert result.scored_px == (40 - 2 * (4 + 4)) * (44 - (4 + 4) - (3 + 4))
+    assert result.crop == (4, 36, 4, 41)
     assert np.isnan(result.error_map[:20]).all()
     assert result.shift_px == (0, 0)
     assert (result.alpha, result.sigma_px) == pytest.approx((ALPHA, 1.4), rel=1e-2)
@@ -205,6 +207,27 @@ def test_a_known_sigma_is_kept():
     assert rse_rsp(REFERENCE_X3, IMAGE_X3, sigma_px=1.4).rsp > 0.999999
 
 
+def test_a_known_sigma_in_micrometres_is_that_of_the_reference_pixels():
+    result = rse_rsp(REFERENCE_X3, IMAGE_X3, sigma_um=0.084, pixel_size_um=0.02)
+    assert result.sigma_px == pytest.approx(1.4)
+    assert result.sigma_um == pytest.approx(0.084)
+    assert rse_rsp(REFERENCE_X3, IMAGE_X3).sigma_um is None
+
+
+@pytest.mark.parametrize("size", [11, 14])
+def test_a_picture_of_the_blur_gives_its_sigma(size):
+    spot = np.zeros((size, size))
+    spot[size // 2, size // 2] = 700
+    result = rse_rsp(REFERENCE_X3, IMAGE_X3, rsf=blur(spot, 1.4) + 20)
+    assert result.sigma_px == pytest.approx(1.4, rel=1e-3)
+    assert result.rsp > 0.99999
+
+
+def test_a_picture_without_a_spot_is_refused():
+    with pytest.raises(ImageError, match="no spot"):
+        rse_rsp(REFERENCE_X3, IMAGE_X3, rsf=np.add.outer(np.arange(9.0), np.arange(9.0)))
+
+
 def test_warnings():
     same = rse_rsp(IMAGE_X1, IMAGE_X1)
     assert same.rsp > 0.999999
@@ -216,6 +239,13 @@ def test_warnings():
     far = rse_rsp(blur(ramp, 20.0), ramp, register=False)
     assert far.sigma_px == pytest.approx(10)
     assert "upper bound" in far.warnings[0]
+    other = np.random.default_rng(5).random(REFERENCE_X1.shape)
+    assert any("beta dominates" in text for text in rse_rsp(REFERENCE_X1, other, register=False).warnings)
+    # the PSF of 500 nm light and NA 1 has a sigma of 0.113 um
+    optics = {"emission_nm": 500.0, "na": 1.0}
+    assert rse_rsp(REFERENCE_X3, IMAGE_X3, pixel_size_um=0.03, **optics).warnings == ()
+    wide = rse_rsp(REFERENCE_X3, IMAGE_X3, pixel_size_um=0.034, **optics)
+    assert "above the PSF (0.113 um)" in wide.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -256,8 +286,36 @@ def test_refuses_a_mask_that_does_not_fit(mask, message):
 
 
 def test_refuses_options_that_do_not_exist():
-    with pytest.raises(ConfigError, match="mode 'compat'"):
-        rse_rsp(REFERENCE_X1, IMAGE_X1, mode="compat")
+    with pytest.raises(ConfigError, match="mode 'fast'"):
+        rse_rsp(REFERENCE_X1, IMAGE_X1, mode="fast")
     for sigma_px in (0.0, -1.0, np.nan, np.inf):
         with pytest.raises(ConfigError, match="not a length"):
             rse_rsp(REFERENCE_X1, IMAGE_X1, sigma_px=sigma_px)
+    for options, message in (
+        ({"sigma_px": 1.0, "rsf": IMAGE_X1}, "given twice"),
+        ({"sigma_um": 0.1}, "needs the pixel size"),
+        ({"na": 0.0}, "not a positive number"),
+        ({"max_magnification": 0}, "max_magnification is 0"),
+        ({"max_shift_px": 3}, "belong to mode compat"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            rse_rsp(REFERENCE_X1, IMAGE_X1, **options)
+
+
+def test_a_stack_is_compared_image_by_image():
+    alone = [rse_rsp(REFERENCE_X3, image) for image in (IMAGE_X3, IMAGE_X3**2)]
+    assert rse_rsp_stack(REFERENCE_X3, [IMAGE_X3, IMAGE_X3**2]) == alone
+    pairs = rse_rsp_stack(np.stack([REFERENCE_X3, 2 * REFERENCE_X3]), [IMAGE_X3, IMAGE_X3])
+    assert pairs[1].alpha == pytest.approx(2 * pairs[0].alpha)
+    with pytest.raises(ImageError, match="2 references for 1 images"):
+        rse_rsp_stack(np.stack([REFERENCE_X3, REFERENCE_X3]), [IMAGE_X3])
+    with pytest.raises(ImageError, match="plane 2: the image is constant"):
+        rse_rsp_stack(REFERENCE_X3, [IMAGE_X3, np.ones_like(IMAGE_X3)])
+
+
+def test_the_caller_keeps_his_pixels():
+    reference, image = REFERENCE_X3.copy(), IMAGE_X3.copy()
+    for mode in ("exact", "compat"):
+        rse_rsp(reference, image, mode=mode)
+    np.testing.assert_array_equal(reference, REFERENCE_X3)
+    np.testing.assert_array_equal(image, IMAGE_X3)

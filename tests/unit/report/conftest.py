@@ -81,3 +81,9 @@ def save() -> Callable[[RunRecord, Path], RunRecord]:
 def make_record() -> Callable[..., RunRecord]:
     """Return :func:`run_record`."""
     return run_record
+
+
+@pytest.fixture(scope="module")
+def truth_image() -> np.ndarray:
+    """Return :func:`truth`, larger."""
+    return truth(128)

@@ -9,7 +9,15 @@ import pytest
 
 from dlsim_ij.errors import ImageError
 from dlsim_ij.report import RunImage
-from dlsim_ij.report.comparison import compare, crop, profile, radial_power, telling_region
+from dlsim_ij.report.comparison import (
+    Region,
+    compare,
+    crop,
+    profile,
+    radial_power,
+    surroundings,
+    telling_region,
+)
 
 
 def with_images(record, **pixels):
@@ -63,6 +71,27 @@ def test_small_images_have_a_region_inside(shape):
     assert region.top >= 0
     assert region.left >= 0
     assert profile(image, region).size == (region.width if region.along == "row" else region.height)
+
+
+@pytest.mark.parametrize("along", ["row", "column"])
+@pytest.mark.parametrize("corner", [(0, 0), (40, 30), (152, 252)])
+def test_the_surroundings_hold_the_region_and_its_line(along, corner):
+    image = np.arange(200 * 300, dtype=float).reshape(200, 300)
+    region = Region(top=corner[0], left=corner[1], height=48, width=48, along=along, at=20)
+    around = surroundings(region, image.shape, 128)
+    assert crop(image, around).shape == (128, 128)
+    top, left = region.top - around.top, region.left - around.left
+    np.testing.assert_array_equal(crop(image, around)[top : top + 48, left : left + 48], crop(image, region))
+    line = crop(image, around)[around.at] if along == "row" else crop(image, around)[:, around.at]
+    inside = crop(image, region)[20] if along == "row" else crop(image, region)[:, 20]
+    start = left if along == "row" else top
+    np.testing.assert_array_equal(line[start : start + 48], inside)
+
+
+def test_small_images_are_their_own_surroundings():
+    region = Region(top=0, left=5, height=20, width=48, along="row", at=3)
+    around = surroundings(region, (20, 60), 384)
+    assert (around.top, around.left, around.height, around.width, around.at) == (0, 0, 20, 60, 3)
 
 
 def test_the_profile_follows_the_livelier_direction():

@@ -47,13 +47,13 @@ def test_a_constant_map_is_drawn(value, signed):
     assert map_picture(np.full((4, 4), value), signed=signed, **ABOUT).width_px == 4
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (512, 512), (513, 512), (2048, 1500), (3, 5000)])
+@pytest.mark.parametrize("shape", [(1, 1), (512, 512), (513, 512), (1792, 1500), (3, 5000)])
 def test_large_images_are_averaged_down(shape):
     image = np.random.default_rng(0).normal(size=shape)
     small = shrink(image)
     assert max(small.shape) <= MAX_SIDE_PX
-    if shape == (2048, 1500):
-        np.testing.assert_allclose(small, image.reshape(512, 4, 375, 4).mean(axis=(1, 3)))
+    if shape == (1792, 1500):
+        np.testing.assert_allclose(small, image.reshape(448, 4, 375, 4).mean(axis=(1, 3)))
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def test_several_records_make_an_overview_with_links(make_record, save, tmp_path
         assert (tmp_path / unquote(link)).is_file()
     assert len(page.all("script")) == 1
     assert evil in page.text
-    assert "2 images: 1 good, 1 do not trust; 2 with warnings." in page.text
+    assert "2 images: 1 good, 1 not to be trusted; 2 with warnings." in page.text
     assert "23.00" in page.text  # the median of 20.5 and 25.5
 
 
