@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def _own_logger() -> Iterator[None]:
     before = logger.handlers[:], logger.level, logger.propagate
     yield
     logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture(autouse=True)
+def _same_random_weights() -> None:
+    """Draw the same weights in every run: a test of random networks must not fail now and then."""
+    if "torch" in sys.modules:  # not imported for tests that do without
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dlsim_ij.cli import main
@@ -71,6 +72,7 @@ JSON_CALLS = [
     "squirrel --reference demo_truth.tif --image demo_truth.tif",
     "score --truth demo_truth.tif --image demo_truth.tif",
     "report made",
+    "srrf blinking.npy -o images --magnification 2",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
 ]
 
@@ -82,6 +84,7 @@ def work(tmp_path_factory):
     for name in ("demo_raw.tif", "demo_truth.tif"):
         shutil.copy(ROOT / "examples" / name, folder)
     shutil.copytree(ROOT / "configs", folder / "configs")
+    np.save(folder / "blinking.npy", np.random.default_rng(0).poisson(30, (10, 24, 24)).astype(np.uint16))
     (folder / "macro.ijm").write_text('print("log"); return "value";')
     words = ["run", str(folder / "demo_raw.tif"), "-o", str(folder / "made"), "--engine", "none", "-q"]
     assert run(words) == 0

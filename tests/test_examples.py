@@ -56,6 +56,14 @@ def test_how_much_light(example, tmp_path):
     assert (tmp_path / "how_much_light.png").exists()
 
 
+def test_srrf_blinking(example, tmp_path):
+    likeness = {line[:15].strip(): float(line[15:]) for line in example("srrf_blinking.py")}
+    assert likeness["SRRF TRA"] > likeness["SRRF, drifting"] > likeness["widefield"]
+    assert likeness["eSRRF VAR"] > likeness["widefield"]
+    assert dlsim.read_image(tmp_path / "srrf_blinking.tif").attrs["pixel_size_um"] == pytest.approx(0.02)
+    assert (tmp_path / "srrf_blinking.png").stat().st_size > 10_000
+
+
 @pytest.mark.jvm
 def test_macro_in_the_loop(example, tmp_path, fiji):
     lines = example("03_macro_in_the_loop.py")

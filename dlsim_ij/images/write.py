@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,64 @@ def write_image(
     (Z, T, C). Beyond 4 GB the planes follow one another after a single header, as ImageJ itself writes
     them, and OME-TIFF becomes BigTIFF. Planes are converted and written one at a time.
     """
-    path = Path(path)
-    image = _data_array(array)
+    return _write(
+        Path(path), _data_array(array), None, ome=ome, overwrite=overwrite, labels=labels, lut=lut,
+        pixel_size_um=pixel_size_um, display_range=display_range,
+    )  # fmt: skip
+
+
+def write_planes(
+    path: str | os.PathLike[str],
+    planes: Iterable[NDArray[Any]],
+    *,
+    shape: tuple[int, int, int],
+    dtype: str = "float32",
+    pixel_size_um: float | None = None,
+    overwrite: bool = False,
+    labels: Sequence[str] | None = None,
+    display_range: tuple[float, float] | None = None,
+    lut: NDArray[np.uint8] | None = None,
+) -> Path:
+    """Write a stack whose planes come one at a time, so that it is never in memory.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.tif`` or ``.tiff``, an ImageJ stack.
+    planes : iterable of (Y, X) ndarray
+    shape : (int, int, int)
+        Planes, rows and columns.
+    dtype : str
+        Of the planes.
+    pixel_size_um, overwrite, labels, display_range, lut
+        As for :func:`write_image`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ImageError
+        The planes cannot be stored in this format.
+    OutputError
+        The file exists, or cannot be written.
+    """
+    # tells shape and type, and needs no memory
+    outline = xr.DataArray(np.broadcast_to(np.zeros((), dtype), shape), dims=("I", "Y", "X"))
+    return _write(
+        Path(path), outline, planes, overwrite=overwrite, labels=labels, lut=lut,
+        pixel_size_um=pixel_size_um, display_range=display_range,
+    )  # fmt: skip
+
+
+def _write(
+    path: Path, image: xr.DataArray, pixels: Iterable[NDArray[Any]] | None, *, ome: bool = False,
+    overwrite: bool, labels: Sequence[str] | None, lut: NDArray[np.uint8] | None,
+    pixel_size_um: float | None, display_range: tuple[float, float] | None,
+) -> Path:  # fmt: skip
+    """Write `image`, or planes of its shape and type."""
     attributes = dict(image.attrs)
     if pixel_size_um is not None:
         attributes["pixel_size_um"] = pixel_size_um
@@ -108,7 +164,7 @@ def write_image(
         attributes["lut"] = _checked_lut(lut, image)
     name = path.name.lower()
     ome = ome or name.endswith((".ome.tif", ".ome.tiff", ".ome.btf"))
-    if name.endswith(".npy") and not ome:
+    if name.endswith(".npy") and not ome and pixels is None:
         with atomic_path(path, overwrite=overwrite) as temporary:
             np.save(temporary, image.values, allow_pickle=False)
     elif name.endswith(_TIFF_ENDINGS):
@@ -116,7 +172,7 @@ def write_image(
             raise OutputError(
                 f"{path}: OME-TIFF has no place for a lookup table", "write an ImageJ TIFF, .tif"
             )
-        _write_tiff(path, image, attributes, ome, overwrite)
+        _write_tiff(path, image, pixels, attributes, ome, overwrite)
     else:
         raise OutputError(
             f"{path}: the ending names no format that can be written", "use .tif, .ome.tif or .npy"
@@ -170,8 +226,9 @@ def _labels(image: xr.DataArray, labels: Sequence[str] | None) -> list[str] | No
 
 
 def _write_tiff(
-    path: Path, image: xr.DataArray, attributes: dict[str, Any], ome: bool, overwrite: bool
-) -> None:
+    path: Path, image: xr.DataArray, pixels: Iterable[NDArray[Any]] | None, attributes: dict[str, Any],
+    ome: bool, overwrite: bool,
+) -> None:  # fmt: skip
     stored = _stored_type(image.dtype, ome)
     colour = "S" in image.dims
     if colour and (image.sizes["S"] not in (3, 4) or stored != "uint8"):
@@ -189,7 +246,7 @@ def _write_tiff(
         tifffile.TiffWriter(temporary, bigtiff=large and ome, imagej=not ome, ome=ome, byteorder="<") as tiff,
     ):
         tiff.write(
-            _converted(ordered, stored),
+            _converted(ordered, stored) if pixels is None else _as_stored(pixels, stored),
             shape=tuple(shape),
             dtype=stored,
             photometric="rgb" if colour else "minisblack",
@@ -222,7 +279,11 @@ def _hyperstack_axes(image: xr.DataArray) -> dict[str, str]:
 
 
 def _converted(image: xr.DataArray, stored: str) -> Iterator[NDArray[Any]]:
-    for _, plane in planes(image):
+    return _as_stored((plane for _, plane in planes(image)), stored)
+
+
+def _as_stored(pixels: Iterable[NDArray[Any]], stored: str) -> Iterator[NDArray[Any]]:
+    for plane in pixels:
         if plane.dtype == bool:
             yield plane.astype(stored) * np.uint8(255)
             continue

@@ -36,6 +36,7 @@ class CompatFit:
     rse: float
     fit_rms: float  # what the swarm minimised
     iterations: int
+    stops_short: bool  # the box of the search was inside out
     signed_map: Image  # (factor Y, factor X)
 
 
@@ -86,6 +87,7 @@ def compat_fit(
         scores.error(),
         found.error,
         found.iterations,
+        gain < 0 or offset < 0,
         signed,
     )
 

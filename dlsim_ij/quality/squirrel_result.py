@@ -27,6 +27,7 @@ class Measured:
     scored_px: int
     signed_map: NDArray[np.float32]
     iterations: int | None = None
+    stops_short: bool = False  # compat: the first guess of beta or alpha was negative
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from dlsim_ij.images.read import image_name
-from dlsim_ij.images.write import write_image
+from dlsim_ij.images.write import write_planes
 from dlsim_ij.squirrel_job.measure import Answer, PlaneJob
 
 FloatImage = NDArray[np.float32]
@@ -67,45 +67,41 @@ class _Stack:
 
     def __init__(self, folder: Path, job: PlaneJob) -> None:
         self._image, self._n_planes = job.image, job.n_planes
-        self._file = folder / f".{image_name(job.image)}.maps.part"
-        self._planes: NDArray[np.float32] | None = None
+        self._path = folder / f".{image_name(job.image)}.maps.part"
+        self._file = open(self._path, "wb")  # noqa: SIM115  (closed by `written` or `discard`)
+        self._shape: tuple[int, int] | None = None
         self._pixel_size_um: float | None = None
-        self._labels = [""] * job.n_planes
+        self._labels: list[str] = []
+        self._missing: set[int] = set()
         self._largest = 0.0
 
     def put(self, job: PlaneJob, answer: Answer) -> None:
-        record = answer.record
-        if answer.signed_map is None:
-            self._labels[job.plane] = str(record["error"])
-            if self._planes is not None:
-                self._planes[:, job.plane] = np.nan
+        """Take the next plane."""
+        record, signed = answer.record, answer.signed_map
+        if signed is None:
+            self._labels.append(str(record["error"]))
+            self._missing.add(job.plane)
             return
-        self._labels[job.plane] = f"{image_name(job.image)} RSP {record['rsp']:.5f} RSE {record['rse']:.5g}"
+        self._labels.append(f"{image_name(job.image)} RSP {record['rsp']:.5f} RSE {record['rse']:.5g}")
         self._pixel_size_um = answer.pixel_size_um
-        finite = np.abs(answer.signed_map[np.isfinite(answer.signed_map)])
-        self._largest = max(self._largest, float(finite.max(initial=0.0)))
-        if self._planes is None:
-            shape = (2, self._n_planes, *answer.signed_map.shape)
-            if self._n_planes == 1:
-                self._planes = np.empty(shape, np.float32)
-            else:
-                self._planes = np.memmap(self._file, np.float32, "w+", shape=shape)
-                self._planes[:, : job.plane] = np.nan
-        np.abs(answer.signed_map, out=self._planes[0, job.plane])
-        self._planes[1, job.plane] = answer.signed_map
+        self._shape = signed.shape[0], signed.shape[1]
+        self._largest = max(self._largest, float(np.nanmax(np.abs(signed))))
+        self._file.write(np.ascontiguousarray(signed).data)
 
     def written(self, folder: Path, overwrite: bool) -> tuple[Path, Path] | None:
-        if self._planes is None:
+        """Write both maps; None where no plane could be compared."""
+        self._file.close()
+        if self._shape is None:
             return None
         top = self._largest or 1.0
         looks = ((0.0, top), _absolute_colours()), ((-top, top), _signed_colours())
         paths = map_paths(folder, self._image)
-        for path, planes, (shown, lut) in zip(paths, self._planes, looks, strict=True):
-            # one plane is a picture, not a stack
-            pixels, dims = (planes, ("I", "Y", "X")) if self._n_planes > 1 else (planes[0], ("Y", "X"))
-            write_image(
+        sources = map(np.abs, self._planes(self._shape)), self._planes(self._shape)
+        for path, planes, (shown, lut) in zip(paths, sources, looks, strict=True):
+            write_planes(
                 path,
-                xr.DataArray(pixels, dims=dims),
+                planes,
+                shape=(self._n_planes, *self._shape),
                 pixel_size_um=self._pixel_size_um,
                 labels=self._labels,
                 display_range=shown,
@@ -114,9 +110,18 @@ class _Stack:
             )
         return paths
 
+    def _planes(self, shape: tuple[int, int]) -> Iterator[FloatImage]:
+        with open(self._path, "rb") as file:
+            for number in range(self._n_planes):
+                if number in self._missing:
+                    yield np.full(shape, np.nan, np.float32)
+                else:
+                    yield np.fromfile(file, np.float32, shape[0] * shape[1]).reshape(shape)
+
     def discard(self) -> None:
-        self._planes = None
-        self._file.unlink(missing_ok=True)
+        """Remove what waited."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def _absolute_colours() -> NDArray[np.uint8]:

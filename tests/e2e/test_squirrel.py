@@ -152,6 +152,19 @@ def test_one_reference_serves_a_whole_stack(tmp_path, capfd):
     assert "the reference has 3 planes, the image 2" in capfd.readouterr().err
 
 
+def test_the_plugins_mode_aligns_a_stack_together(tmp_path, capfd):
+    reference, image = pair()
+    framed = image.copy()
+    framed[:6] = 0
+    tifffile.imwrite(tmp_path / "wf.tif", reference)
+    tifffile.imwrite(tmp_path / "sr.tif", np.stack([image, framed]), imagej=True)
+    words = ["--reference", tmp_path / "wf.tif", "--image", tmp_path / "sr.tif", "--json", "--mode"]
+    assert call(*words, "compat") == 0
+    assert [row["crop"][0] for row in json_lines(capfd.readouterr().out)] == [3, 3]
+    assert call(*words, "exact") == 0
+    assert [row["crop"][0] for row in json_lines(capfd.readouterr().out)] == [0, 3]
+
+
 def test_folders_pair_by_name(tmp_path, capfd):
     for folder in ("wf", "sr"):
         (tmp_path / folder).mkdir()
