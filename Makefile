@@ -41,6 +41,10 @@ bench: setup-dev system
 	$(BIN)/python benchmarks/squirrel.py
 	$(BIN)/python benchmarks/resolution_stack.py
 	$(BIN)/python benchmarks/frc.py
+	$(BIN)/python benchmarks/resampling_guard.py 12
+	$(BIN)/python benchmarks/resolution_spread.py 40
+	$(BIN)/python benchmarks/measuring.py
+	$(BIN)/python benchmarks/srrf.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/prepare.py

@@ -23,6 +23,7 @@ from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.errors import ImageError, LayoutError, ModelError
 from dlsim_ij.files import make_folder, refuse_existing
 from dlsim_ij.images import Enlargement, read_image, require_finite, require_grey, undo_enlargement
+from dlsim_ij.images.lookup_tables import error_colours
 from dlsim_ij.images.write import write_image
 from dlsim_ij.measuring import Measures, Reconstruct, measure
 from dlsim_ij.optics import Optics
@@ -304,7 +305,8 @@ def run_input(
     images = {"sr": done.sr, "widefield": done.widefield, "wiener": done.wiener, "error": done.error}
     for role, image in images.items():
         if image is not None:
-            write_image(paths[role], image, overwrite=overwrite, ome=ome)
+            colours = error_colours() if role == "error" else None
+            write_image(paths[role], image, overwrite=overwrite, ome=ome, lut=colours)
     written = {role: str(paths[role]) for role, image in images.items() if image is not None}
     if done.measures is not None:
         found = done.measures

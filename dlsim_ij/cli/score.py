@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from dlsim_ij.cli import options
-from dlsim_ij.errors import ConfigError, DataError, DlsimError, ImageError
+from dlsim_ij.errors import ConfigError, DlsimError, ImageError
 
 if TYPE_CHECKING:
     from dlsim_ij.report.score_tables import ScoreSummary
 
 By = Literal["folder", "ending"]
 
-_RESULT_ENDINGS = ("_sr", "_wf", "_wiener", "_pred")  # what our verbs and the seed's scripts append to a name
 _SUMMARY_ENDINGS = (".csv", ".json")
 _NO_ENDING = "(no ending)"
 # heading, unit, key, format
@@ -84,10 +83,12 @@ def command(
 
     Means over images, with the 95 % confidence interval of Student's t, follow on stderr.
     """
+    from dlsim_ij.images.pairing import pair_by_name
+
     _check_outputs(csv_path, summary_path, xlsx_path, overwrite)
     if baseline is not None and by is None:
         raise ConfigError("a baseline needs groups", "say what they are: --by folder, or --by ending")
-    pairs, alone = _pair(truth, images, open_folders=by == "folder")
+    pairs, alone = pair_by_name(truth, images, open_folders=by == "folder")
     groups = _group_names(pairs, by)
     if baseline is not None:
         options.pick(baseline, sorted(set(groups)), "group")
@@ -137,61 +138,6 @@ def _check_outputs(
         check_xlsx(xlsx_path)
     for path in given:
         refuse_existing(path, overwrite)
-
-
-def _pair(
-    truth: Path, images: tuple[Path, ...], open_folders: bool
-) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    """Return pairs (truth, image), and the images for which there is no truth."""
-    from dlsim_ij.images.read import image_name
-
-    found = [
-        file for image in images for file in (_files(image, open_folders) if image.is_dir() else [image])
-    ]
-    if not truth.is_dir():
-        return [(truth, image) for image in found], []
-    truths: dict[str, Path] = {}
-    for file in _files(truth):
-        name = image_name(file)
-        if name in truths:
-            raise DataError(
-                f"{truth} holds both {truths[name].name} and {file.name}", "give the one that is the truth"
-            )
-        truths[name] = file
-    pairs, alone = [], []
-    for image in found:
-        names = _possible_names(image_name(image))
-        match = next((truths[name] for name in names if name in truths), None)
-        if match is None:
-            alone.append(image)
-        else:
-            pairs.append((match, image))
-    if not pairs:
-        raise DataError(
-            f"no image has the name of a truth in {truth}",
-            "a truth 'cell.tif' pairs with 'cell.tif', 'cell_sr.tif', 'cell_pred.tif'",
-        )
-    return pairs, alone
-
-
-def _files(folder: Path, open_folders: bool = False) -> list[Path]:
-    from dlsim_ij.images.frames import IMAGE_ENDINGS, image_files
-
-    files = image_files(folder)
-    if not files and open_folders:
-        files = [file for inner in sorted(folder.iterdir()) if inner.is_dir() for file in image_files(inner)]
-    if not files:
-        raise DataError(
-            f"{folder} holds no image ({', '.join(IMAGE_ENDINGS)})", "give the folder with the files"
-        )
-    return files
-
-
-def _possible_names(name: str) -> Iterator[str]:
-    yield name
-    for ending in _RESULT_ENDINGS:
-        if name.endswith(ending):
-            yield name.removesuffix(ending)
 
 
 def _group_names(pairs: list[tuple[Path, Path]], by: By | None) -> list[str]:

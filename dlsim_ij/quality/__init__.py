@@ -20,8 +20,14 @@ from dlsim_ij.quality.pixelwise import (
     skimage_scores,
 )
 from dlsim_ij.quality.registration import best_shift, shift_image
+from dlsim_ij.quality.resampling import Resampling, detect_resampling
+from dlsim_ij.quality.resolution import ImageResolution, image_resolution
+from dlsim_ij.quality.resolution_map import ResolutionMap, resolution_map
+from dlsim_ij.quality.sectors import DirectionalResolution, directional_resolution
 from dlsim_ij.quality.squirrel import Squirrel, rse_rsp
 from dlsim_ij.quality.ssim import ms_ssim
+from dlsim_ij.quality.summary import MeanInterval, PairedDifference, mean_interval, paired_difference
+from dlsim_ij.quality.thinning import split_image
 
 __all__ = [
     "seed_scores",
@@ -35,6 +41,19 @@ __all__ = [
     "RegisteredScores",
     "decorrelation_resolution",
     "Decorrelation",
+    "image_resolution",
+    "ImageResolution",
+    "directional_resolution",
+    "DirectionalResolution",
+    "resolution_map",
+    "ResolutionMap",
+    "split_image",
+    "mean_interval",
+    "MeanInterval",
+    "paired_difference",
+    "PairedDifference",
+    "detect_resampling",
+    "Resampling",
     "frc_resolution",
     "frc_frame_split",
     "Frc",

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dlsim_ij.images.lookup_tables import error_colours, signed_error_colours
 from dlsim_ij.images.read import image_name
 from dlsim_ij.images.write import write_planes
 from dlsim_ij.squirrel_job.measure import Answer, PlaneJob
@@ -94,7 +95,7 @@ class _Stack:
         if self._shape is None:
             return None
         top = self._largest or 1.0
-        looks = ((0.0, top), _absolute_colours()), ((-top, top), _signed_colours())
+        looks = ((0.0, top), error_colours()), ((-top, top), signed_error_colours())
         paths = map_paths(folder, self._image)
         sources = map(np.abs, self._planes(self._shape)), self._planes(self._shape)
         for path, planes, (shown, lut) in zip(paths, sources, looks, strict=True):
@@ -122,19 +123,3 @@ class _Stack:
         """Remove what waited."""
         self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-def _absolute_colours() -> NDArray[np.uint8]:
-    """Return black over violet and orange to pale yellow."""
-    return _colours("inferno")
-
-
-def _signed_colours() -> NDArray[np.uint8]:
-    """Return blue (too much in the image) over white to red (missing in the image)."""
-    return _colours("RdBu_r")
-
-
-def _colours(name: str) -> NDArray[np.uint8]:
-    import matplotlib
-
-    return matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3].T.copy()
