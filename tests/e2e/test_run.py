@@ -59,7 +59,7 @@ def test_run_writes_images_numbers_and_the_report(tmp_path, capfd):
     error = dlsim.read_image(out / "demo_raw_error.tif").values.astype(np.float64)
     assert np.sqrt(np.mean(error**2)) == pytest.approx(metrics["rse"], rel=1e-4)
     with tifffile.TiffFile(out / "demo_raw_error.tif") as tiff:
-        colours = tiff.imagej_metadata["LUTs"][0]
+        colours = np.reshape(tiff.pages[0].tags["ColorMap"].value, (3, 256)) // 257
     assert tuple(colours[:, 0]) == (0, 0, 3)  # almost black for no error
     assert tuple(colours[:, -1]) == (252, 254, 164)  # pale yellow
     params = json.loads((out / "params.json").read_text())
