@@ -3,6 +3,7 @@
 #
 #   make demo    runs the main job on a simulated stack and says where the report is
 #   make test    runs all tests
+#   make explore property tests on examples never tried before
 #   make lint    ruff, mypy, import contract
 #   make bench   timings, see benchmarks/
 #
@@ -17,7 +18,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean setup setup-dev system system-test
+.PHONY: demo test explore lint bench clean setup setup-dev system system-test
 
 demo: setup system
 	$(BIN)/dlsim doctor || true
@@ -26,6 +27,9 @@ demo: setup system
 
 test: setup-dev system-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+explore: setup-dev
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m hypothesis $(PYTEST_ARGS)
 
 lint: setup-dev
 	$(BIN)/ruff check .
