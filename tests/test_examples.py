@@ -148,3 +148,22 @@ def test_the_macro_runs_in_an_imagej_of_its_own(fiji, dlsim_command, tmp_path):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (tmp_path / "out" / "demo_raw_sr.tif").exists(), done.stdout + done.stderr
+
+
+def test_simulate_like(example, tmp_path):
+    lines = example("simulate_like.py")
+    assert sum("period 49" in line for line in lines) == 3  # the demo's 493 nm
+    likeness = {line.split(":")[0]: float(line.split()[-5]) for line in lines if line.endswith(" sd")}
+    assert likeness["its scene, simulated"] < 1
+    assert likeness["another cell"] < 2
+    raw, truth = (dlsim.read_image(tmp_path / f"like_{kind}.tif") for kind in ("raw", "truth"))
+    assert (raw.shape, truth.shape) == ((15, 192, 192), (384, 384))
+    assert truth.attrs["pixel_size_um"] == pytest.approx(0.03)
+    assert (tmp_path / "like.png").stat().st_size > 10_000
+
+
+def test_simulate_gallery(example, tmp_path):
+    means = {line.split(":")[0]: float(line.split()[-2]) for line in example("simulate_gallery.py")}
+    assert len(means) == 9
+    assert means["2 photons"] < means["10 photons"] < means["60 % bleached"] < means["300 photons"]
+    assert (tmp_path / "simulation.png").stat().st_size > 50_000

@@ -9,64 +9,45 @@
 | raw | the same | camera counts |
 
 A frame is a sum of 2 M + 1 bands (see `optics.pattern`), so one Fourier transform per angle and order
-serves all phases. Spectra are cut to the camera's band, and weighted with the pixel's own transfer,
-instead of binning pixels: the optics pass nothing beyond, so this is exact.
+serves all phases. Spectra are cut to the band that the optics pass, and weighted with the pixel's own
+transfer, instead of binning pixels: the optics pass nothing beyond, so this is exact.
+
+A grid of f points to a pixel ends at f / 2 cycles per pixel. Object times pattern reaches further and
+folds back, but no deeper than f / 2 less the pattern's frequency; as long as that is beyond the cut-off,
+nothing folded is seen. Where it is not (pixels above 88 nm, say), the object is put on a finer grid first.
+A camera whose pixels are too coarse for the optics really folds, and so do the frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from dlsim_ij.errors import ConfigError
-from dlsim_ij.optics import Optics, Pattern, otf_profile
-from dlsim_ij.optics.pattern import equal_steps
+from dlsim_ij.optics import Pattern
 from dlsim_ij.results import Result
-from dlsim_ij.simulation.camera import Camera
+from dlsim_ij.simulation.conditions import Conditions, paper_conditions, paper_patterns, random_conditions
+from dlsim_ij.simulation.transfer import transfer_on_grid
+
+__all__ = [
+    "Conditions",
+    "SimulatedStack",
+    "paper_conditions",
+    "paper_patterns",
+    "random_conditions",
+    "simulate_sim",
+    "widefield",
+]
 
 FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
 
 _WIDEFIELD_PERCENT = 99.5  # the light level is stated at this percentile of the wide-field image
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions(Result):
-    """Everything of one acquisition but the object and the noise.
-
-    Attributes
-    ----------
-    optics : Optics
-        Nominal optics, as a user would state them.
-    cutoff_factor, otf_damping : float
-        How the real transfer departs from the nominal one.
-    patterns : tuple of Pattern
-        True illumination, one per angle; its steps include the phase errors.
-    photons : float
-        Photo-electrons per pixel and frame at the 99.5 % level of the wide-field image.
-    haze, haze_sigma_px : float
-        Out-of-focus light relative to the mean in-focus light, and its blur in native pixels.
-    flat : float
-        Even background relative to the mean in-focus light.
-    intensity : tuple of float
-        Relative brightness of each frame.
-    camera : Camera
-    """
-
-    optics: Optics = field(default_factory=Optics)
-    cutoff_factor: float = 1.0
-    otf_damping: float = 0.4
-    patterns: tuple[Pattern, ...]
-    photons: float = 300.0
-    haze: float = 0.5
-    haze_sigma_px: float = 12.0
-    flat: float = 0.1
-    intensity: tuple[float, ...]
-    camera: Camera = field(default_factory=Camera)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,105 +62,18 @@ class SimulatedStack(Result):
         Expected photo-electrons: the same frames without any noise.
     object : (2Y, 2X) float32 ndarray
         The object on the output grid, as an ideal SIM of the same optics would show it: its spectrum
-        times a cosine that ends at the SIM cut-off. In photo-electrons, no haze.
+        times a cosine that ends at the SIM cut-off (that of the optics plus the finest pattern). In
+        photo-electrons, no haze.
+    sample : (f Y, f X) float32 ndarray
+        The object itself on the grid it was drawn on, without any optics: photo-electrons per native pixel.
     conditions : Conditions
     """
 
     raw: NDArray[np.uint16] = field(repr=False, compare=False)
     electrons: FloatArray = field(repr=False, compare=False)
     object: FloatArray = field(repr=False, compare=False)
+    sample: FloatArray = field(repr=False, compare=False)
     conditions: Conditions
-
-
-def paper_patterns(
-    n_phases: int = 5, *, phases_rad: Sequence[float] = (0.0, 0.0, 0.0)
-) -> tuple[Pattern, ...]:
-    """Return the illumination of the paper's microscope: 13.9, 74.4 and -45.2 degrees, 493 and 246 nm.
-
-    Measured on the public sample with 60 nm pixels; three-beam with 5 phases.
-    """
-    return tuple(
-        _pattern(angle, 493 / 60, n_phases, phase, (0.6, 0.35))
-        for angle, phase in zip((13.9, 74.4, -45.2), phases_rad, strict=True)
-    )
-
-
-def paper_conditions(rng: np.random.Generator, *, photons: tuple[float, float]) -> Conditions:
-    """Draw an acquisition of the paper's microscope: random phases and light level, all else as measured."""
-    return Conditions(
-        patterns=paper_patterns(phases_rad=tuple(rng.uniform(0, 2 * np.pi, 3))),
-        photons=float(np.exp(rng.uniform(*np.log(photons)))),
-        intensity=tuple(float(v) for v in 1 + rng.normal(0, 0.01, 15)),
-    )
-
-
-def random_conditions(
-    rng: np.random.Generator,
-    *,
-    optics: Optics = Optics(),  # noqa: B008  (frozen)
-    photons: tuple[float, float] = (1.2, 1000.0),
-    n_angles: int = 3,
-    n_phases: int = 5,
-    like_paper: float = 0.5,
-) -> Conditions:
-    """Draw one acquisition.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    optics : Optics
-        Nominal optics.
-    photons : (float, float)
-        Range of the light level, drawn evenly on a log scale.
-    n_angles, n_phases : int
-        Angles are spread evenly over 180 degrees from a random start.
-    like_paper : float
-        Fraction with the periods and camera of the paper's microscope; the others range over periods
-        of 0.62 to 0.98 of what the optics pass, other gains and camera offsets.
-    """
-    near = rng.random() < like_paper
-    if near:
-        finest_px = rng.uniform(240, 256) / 1000 / optics.pixel_size_um
-    else:
-        finest_px = 1 / (optics.cutoff_px * rng.uniform(0.62, 0.95))
-    start = rng.uniform(0, 180)
-    orders = 2 if n_phases >= 5 else 1
-    strength = (rng.uniform(0.3, 0.9), rng.uniform(0.2, 0.75))[:orders]
-    patterns = []
-    for angle in range(n_angles):
-        period = orders * finest_px * (1 + rng.normal(0, 0.004))
-        steps = np.array(equal_steps(n_phases)) + rng.normal(0, 0.04, n_phases)
-        factor = rng.uniform(0.75, 1.1)
-        patterns.append(
-            _pattern(
-                start + 180 / n_angles * angle + rng.normal(0, 1.0),
-                period,
-                n_phases,
-                rng.uniform(0, 2 * np.pi),
-                tuple(min(1.0, c * factor) for c in strength),
-                steps=tuple(float(s) for s in steps),
-                second_phase_error=rng.normal(0, 0.05),
-            )
-        )
-    camera = Camera(
-        gain_adu_per_electron=6.85 if near else float(np.exp(rng.uniform(np.log(0.4), np.log(12)))),
-        offset_adu=100.0 if near else rng.uniform(90, 400),
-        read_noise_electrons=rng.uniform(0.3, 0.9) if near else rng.uniform(0.3, 2.0),
-        row_column_electrons=rng.uniform(0, 0.2),
-    )
-    return Conditions(
-        optics=optics,
-        cutoff_factor=rng.uniform(0.9, 1.07),
-        otf_damping=rng.uniform(0.2, 0.9),
-        patterns=tuple(patterns),
-        photons=float(np.exp(rng.uniform(*np.log(photons)))),
-        haze=float(np.exp(rng.uniform(np.log(0.1), np.log(4)))) if rng.random() < 0.85 else 0.0,
-        haze_sigma_px=float(np.exp(rng.uniform(np.log(6), np.log(40)))),
-        flat=rng.uniform(0, 0.6) if rng.random() < 0.5 else 0.0,
-        intensity=tuple(float(v) for v in 1 + rng.normal(0, 0.015, n_angles * n_phases)),
-        camera=camera,
-    )
 
 
 def simulate_sim(
@@ -199,7 +93,7 @@ def simulate_sim(
     conditions : Conditions
         Optics, pattern, light, camera.
     rng : numpy.random.Generator
-        Source of the noise.
+        Source of the noise. The same seed gives the same bits on the same machine.
     haze_density : (f Y, f X) ndarray, optional
         What lies out of focus; `density` itself, moved by half the field, when not given.
     points_per_pixel : int
@@ -218,68 +112,153 @@ def simulate_sim(
     Notes
     -----
     Haze is not modulated: the pattern of the finest order does not reach out-of-focus planes in step.
+    Drift moves object and haze by turning the phases of their spectra: between pixels, nothing blurred.
     """
-    optics = conditions.optics
     factor = points_per_pixel
-    height, width = _native_size(density.shape, factor)
+    shape = _native_size(density.shape, factor)
     spectrum = scipy.fft.fft2(density.astype(np.float32))
-    cutoff = optics.cutoff_px * conditions.cutoff_factor
-    radius = np.hypot(scipy.fft.fftfreq(height)[:, None], scipy.fft.fftfreq(width)[None, :])
-    transfer = otf_profile(radius, cutoff, conditions.otf_damping) * _pixel_transfer(height, width)
-    # native pixel i covers fine samples f i .. f i + f - 1, so its centre is (f - 1) / 2 samples on
-    to_native = (transfer * _ramp(height, width, (factor - 1) / 2 / factor)).astype(np.complex64)
-
-    still = _cropped(spectrum, height, width, factor)
-    even = scipy.fft.ifft2(still * to_native).real
-    out_of_focus = _haze(haze_density if haze_density is not None else density, conditions, factor, radius)
+    camera = _ToCamera(shape, factor, conditions)
+    even = camera.image(camera.passed(spectrum))
+    out_of_focus = _haze(haze_density if haze_density is not None else density, conditions, factor, shape)
     background = conditions.haze * out_of_focus + conditions.flat * float(even.mean())
     level = float(np.percentile(even + background, _WIDEFIELD_PERCENT))
     if not level > 0:
         raise ConfigError("the object is empty: nothing to image", "draw another one")
-    per_density = conditions.photons / level
+    per_density = conditions.photons * conditions.camera.quantum_yield / level
 
-    frames = np.empty((sum(len(p.steps_rad) for p in conditions.patterns), height, width), np.float32)
-    number = 0
-    for pattern in conditions.patterns:
-        bands = [
-            scipy.fft.ifft2(
-                _cropped(
-                    scipy.fft.fft2(density * _wave(density.shape, pattern, order, factor)),
-                    height, width, factor,
-                ) * to_native,
+    frames = np.empty((conditions.n_frames, *shape), np.float32)
+    shown = _moving_frames if conditions.drift_px else _still_frames
+    for number, frame in enumerate(shown(density, spectrum, even, background, conditions, camera)):
+        frames[number] = frame * (per_density * conditions.intensity[number])
+    np.maximum(frames, 0, out=frames)
+    raw = conditions.camera.expose(frames, rng)
+    truth = _ideal_sim(spectrum, conditions, *shape, factor) * per_density
+    return SimulatedStack(
+        raw=raw,
+        electrons=frames,
+        object=truth.astype(np.float32),
+        sample=(density * per_density).astype(np.float32),
+        conditions=conditions,
+    )
+
+
+def widefield(density: FloatArray, conditions: Conditions, *, points_per_pixel: int = 2) -> FloatArray:
+    """Return what an even illumination shows of the object: (Y, X), in units of the density, no haze."""
+    shape = _native_size(density.shape, points_per_pixel)
+    camera = _ToCamera(shape, points_per_pixel, conditions)
+    return camera.image(camera.passed(scipy.fft.fft2(density.astype(np.float32))))
+
+
+class _ToCamera:
+    """The way from a spectrum on the fine grid to an image on native pixels: blur, pixel, sampling."""
+
+    def __init__(self, shape: tuple[int, int], factor: int, conditions: Conditions) -> None:
+        self._shape, self._factor = shape, factor
+        cutoff = conditions.optics.cutoff_px * max(conditions.cutoff_factor, 1.0 if conditions.psf else 0.0)
+        # how much of the spectrum the optics pass, in units of what the pixels hold
+        self._folds = max(1, int(np.ceil(2 * cutoff)))
+        if self._folds > factor:
+            raise ConfigError(
+                f"{factor} points to a pixel of {conditions.optics.pixel_size_um:g} um do not hold "
+                "what these optics pass",
+                f"draw the object on a finer grid: {self._folds + self._folds % 2} points to a pixel",
             )
-            for order in range(1, pattern.orders + 1)
-        ]  # fmt: skip
+        finest = max(p.orders * max(map(abs, p.frequency_px)) for p in conditions.patterns)
+        self.finer = max(1, int(np.ceil(2 * (cutoff + finest) / factor)))
+        height, width = (self._folds * side for side in shape)
+        self.fy, self.fx = self._folds * scipy.fft.fftfreq(height), self._folds * scipy.fft.fftfreq(width)
+        transfer = transfer_on_grid(
+            conditions.optics, self.fy, self.fx, cutoff_factor=conditions.cutoff_factor,
+            damping=conditions.otf_damping, aberration=conditions.aberration, psf=conditions.psf,
+        )  # fmt: skip
+        transfer = transfer * np.multiply.outer(np.sinc(self.fy), np.sinc(self.fx))  # the pixel is a square
+        # native pixel i covers fine samples f i .. f i + f - 1, so its centre is (f - 1) / 2 samples on
+        ramp = _ramp(self.fy, self.fx, (factor - 1) / 2 / factor)
+        self._response = (transfer * ramp).astype(np.complex64)
+
+    def passed(self, spectrum: ComplexArray, points_per_pixel: int | None = None) -> ComplexArray:
+        """Return what the optics pass of a spectrum on a fine grid."""
+        height, width = (self._folds * side for side in self._shape)
+        return _cropped(spectrum, height, width, points_per_pixel or self._factor) * self._response
+
+    def wave(self, spectrum: ComplexArray) -> ComplexArray:
+        """Return the (complex) image on native pixels."""
+        if self._folds > 1:
+            (height, width), n = self._shape, self._folds
+            spectrum = spectrum.reshape(n, height, n, width).sum(axis=(0, 2))
+        return scipy.fft.ifft2(spectrum)
+
+    def image(self, spectrum: ComplexArray) -> FloatArray:
+        """Return the real image on native pixels."""
+        image: FloatArray = self.wave(spectrum).real
+        return image
+
+    def moved(self, spectrum: ComplexArray, drift_px: tuple[float, float]) -> ComplexArray:
+        """Return the spectrum of what has moved by `drift_px`."""
+        turn_y = np.exp(-2j * np.pi * drift_px[0] * self.fy).astype(np.complex64)
+        turn_x = np.exp(-2j * np.pi * drift_px[1] * self.fx).astype(np.complex64)
+        return spectrum * turn_y[:, None] * turn_x
+
+    def bands(self, density: FloatArray, spectrum: ComplexArray, pattern: Pattern) -> Iterator[ComplexArray]:
+        """Yield the passed spectrum of object times pattern, order by order."""
+        factor = self._factor * self.finer
+        if self.finer > 1:
+            density = _refined(spectrum, self.finer)
+        for order in range(1, pattern.orders + 1):
+            product = scipy.fft.fft2(density * _wave(density.shape, pattern, order, factor))
+            yield self.passed(product, factor) if self.finer == 1 else self._on_old_grid(product, factor)
+
+    def _on_old_grid(self, product: ComplexArray, factor: int) -> ComplexArray:
+        # the response expects samples of the old grid: move by the difference of the two half samples
+        shift = _ramp(self.fy, self.fx, ((factor - 1) / factor - (self._factor - 1) / self._factor) / 2)
+        return self.passed(product, factor) * shift.astype(np.complex64)
+
+
+def _still_frames(
+    density: FloatArray,
+    spectrum: ComplexArray,
+    even: FloatArray,
+    background: FloatArray,
+    conditions: Conditions,
+    camera: _ToCamera,
+) -> Iterator[Any]:
+    """Yield the frames in units of the density: one transform per angle and order."""
+    for pattern in conditions.patterns:
+        bands = [camera.wave(band) for band in camera.bands(density, spectrum, pattern)]
         for step in pattern.steps_rad:
             frame = even + background
             for order, (band, c) in enumerate(zip(bands, pattern.modulation, strict=True), start=1):
                 frame = frame + c * (band * np.exp(1j * order * step)).real
-            frames[number] = frame * (per_density * conditions.intensity[number])
+            yield frame
+
+
+def _moving_frames(
+    density: FloatArray,
+    spectrum: ComplexArray,
+    even: FloatArray,
+    background: FloatArray,
+    conditions: Conditions,
+    camera: _ToCamera,
+) -> Iterator[Any]:
+    """Yield the frames of a sample that drifts under a pattern that does not.
+
+    Object times pattern moves as a whole when the pattern's phase goes ahead by its frequency times the way.
+    """
+    still = camera.passed(spectrum)
+    haze = scipy.fft.fft2(background)
+    fy, fx = (scipy.fft.fftfreq(side)[:, None] for side in background.shape)
+    number = 0
+    for pattern in conditions.patterns:
+        bands = list(camera.bands(density, spectrum, pattern))
+        for step in pattern.steps_rad:
+            down, right = conditions.drift_px[number]
+            ahead = step + 2 * np.pi * (pattern.frequency_px[0] * down + pattern.frequency_px[1] * right)
+            frame = still
+            for order, (band, c) in enumerate(zip(bands, pattern.modulation, strict=True), start=1):
+                frame = frame + np.complex64(c * np.exp(1j * order * ahead)) * band
+            turned = haze * np.exp(-2j * np.pi * (down * fy + right * fx.T))
+            yield camera.image(camera.moved(frame, (down, right))) + scipy.fft.ifft2(turned).real
             number += 1
-    np.maximum(frames, 0, out=frames)
-    raw = conditions.camera.expose(frames, rng)
-    truth = _ideal_sim(spectrum, conditions, height, width, factor) * per_density
-    return SimulatedStack(raw=raw, electrons=frames, object=truth.astype(np.float32), conditions=conditions)
-
-
-def _pattern(
-    angle_deg: float,
-    period_px: float,
-    n_phases: int,
-    phase: float,
-    modulation: tuple[float, ...],
-    *,
-    steps: tuple[float, ...] | None = None,
-    second_phase_error: float = 0.0,
-) -> Pattern:
-    angle = np.radians(angle_deg)
-    phases = (float(phase), float(2 * phase + second_phase_error))
-    return Pattern(
-        frequency_px=(float(np.sin(angle) / period_px), float(np.cos(angle) / period_px)),
-        phases_rad=phases[: len(modulation)],
-        steps_rad=steps or equal_steps(n_phases),
-        modulation=modulation,
-    )
 
 
 def _native_size(shape: tuple[int, ...], factor: int) -> tuple[int, int]:
@@ -300,20 +279,24 @@ def _cropped(spectrum: ComplexArray, height: int, width: int, factor: int) -> Co
     return cut
 
 
-def _ramp(height: int, width: int, shift_px: float) -> ComplexArray:
-    """Return the phase that moves an image's samples on by `shift_px` pixels."""
-    y = np.exp(2j * np.pi * shift_px * scipy.fft.fftfreq(height))
-    x = np.exp(2j * np.pi * shift_px * scipy.fft.fftfreq(width))
-    ramp: ComplexArray = np.multiply.outer(y, x)
+def _refined(spectrum: ComplexArray, finer: int) -> FloatArray:
+    """Return the object of a spectrum on a grid `finer` times as fine, every new point between the old."""
+    height, width = spectrum.shape
+    y, x = height // 2, width // 2
+    wide = np.zeros((finer * height, finer * width), np.complex64)
+    for rows in (slice(0, y), slice(-y, None)):
+        for columns in (slice(0, x), slice(-x, None)):
+            wide[rows, columns] = spectrum[rows, columns]
+    fy, fx = (scipy.fft.fftfreq(finer * side) * finer for side in spectrum.shape)  # cycles per old step
+    wide *= _ramp(fy, fx, -(finer - 1) / 2 / finer).astype(np.complex64) * np.float32(finer**2)
+    refined: FloatArray = scipy.fft.ifft2(wide).real
+    return refined
+
+
+def _ramp(fy: FloatArray, fx: FloatArray, shift: float) -> ComplexArray:
+    """Return the phase that moves an image's samples on by `shift`, in the unit the frequencies count."""
+    ramp: ComplexArray = np.multiply.outer(np.exp(2j * np.pi * shift * fy), np.exp(2j * np.pi * shift * fx))
     return ramp
-
-
-def _pixel_transfer(height: int, width: int) -> FloatArray:
-    """Return what averaging over a square pixel does to a frequency."""
-    transfer: FloatArray = np.multiply.outer(
-        np.sinc(scipy.fft.fftfreq(height)), np.sinc(scipy.fft.fftfreq(width))
-    )
-    return transfer
 
 
 def _wave(shape: tuple[int, ...], pattern: Pattern, order: int, factor: int) -> ComplexArray:
@@ -327,11 +310,11 @@ def _wave(shape: tuple[int, ...], pattern: Pattern, order: int, factor: int) -> 
     return wave
 
 
-def _haze(density: FloatArray, conditions: Conditions, factor: int, radius: FloatArray) -> FloatArray:
+def _haze(density: FloatArray, conditions: Conditions, factor: int, shape: tuple[int, int]) -> FloatArray:
     """Return blurred out-of-focus light on native pixels, with the mean of the density."""
-    height, width = radius.shape
     moved = np.roll(density, (density.shape[0] // 2, density.shape[1] // 3), axis=(0, 1))
-    spectrum = _cropped(scipy.fft.fft2(moved.astype(np.float32)), height, width, factor)
+    spectrum = _cropped(scipy.fft.fft2(moved.astype(np.float32)), *shape, factor)
+    radius = np.hypot(scipy.fft.fftfreq(shape[0])[:, None], scipy.fft.fftfreq(shape[1])[None, :])
     blur = np.exp(-2 * (np.pi * conditions.haze_sigma_px * radius) ** 2)
     blurred: FloatArray = scipy.fft.ifft2(spectrum * blur).real
     return np.maximum(blurred, 0)
@@ -346,6 +329,6 @@ def _ideal_sim(
     cut = _cropped(spectrum, 2 * height, 2 * width, factor // 2)
     fy, fx = 2 * scipy.fft.fftfreq(2 * height), 2 * scipy.fft.fftfreq(2 * width)
     apodisation = np.cos(np.pi / 2 * np.minimum(np.hypot(fy[:, None], fx[None, :]) / end, 1))
-    shift = _ramp(2 * height, 2 * width, (factor / 2 - 1) / 2 / (factor / 2))
+    shift = _ramp(fy / 2, fx / 2, (factor / 2 - 1) / 2 / (factor / 2))
     image: FloatArray = scipy.fft.ifft2(cut * apodisation * shift).real
     return image

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from dlsim_ij.config import did_you_mean
 from dlsim_ij.errors import ConfigError
+from dlsim_ij.simulation.labels import Labels, labelled, start_point, worm
+from dlsim_ij.simulation.targets import actin_mesh, beads, siemens_star, stress_fibres
 
 FloatArray = NDArray[np.floating]
 Shape = tuple[int, int]
@@ -26,7 +28,7 @@ def draw_structure(name: str, shape: Shape, grid_um: float, rng: np.random.Gener
     Parameters
     ----------
     name : str
-        One of `STRUCTURES`.
+        One of `STRUCTURES` or `TARGETS`.
     shape : (int, int)
         Grid size (Y, X).
     grid_um : float
@@ -44,9 +46,10 @@ def draw_structure(name: str, shape: Shape, grid_um: float, rng: np.random.Gener
     ConfigError
         The name is unknown.
     """
-    if name not in STRUCTURES:
-        raise ConfigError(f"no structure is called '{name}'", did_you_mean(name, STRUCTURES))
-    density = STRUCTURES[name](shape, grid_um, rng)
+    known = STRUCTURES | TARGETS
+    if name not in known:
+        raise ConfigError(f"no structure is called '{name}'", did_you_mean(name, known))
+    density = known[name](shape, grid_um, rng)
     mean = float(density.mean())
     return (density / mean if mean > 0 else density).astype(np.float32)
 
@@ -55,28 +58,31 @@ def microtubules(shape: Shape, grid_um: float, rng: np.random.Generator) -> Floa
     """Draw long, gently curved filaments that cross; some run in pairs."""
     height_um, width_um = (n * grid_um for n in shape)
     area = height_um * width_um
-    labels = _Labels(shape, grid_um)
+    labels = Labels(shape, grid_um)
     for _ in range(max(2, rng.poisson(rng.uniform(0.10, 0.9) * area))):
-        path = _worm(
-            _start(shape, grid_um, rng), rng.uniform(3, 20), np.exp(rng.uniform(np.log(4), np.log(120))), rng
+        path = worm(
+            start_point(shape, grid_um, rng),
+            rng.uniform(3, 20),
+            np.exp(rng.uniform(np.log(4), np.log(120))),
+            rng,
         )
         strength = rng.gamma(6, 1 / 6)
-        labels.add(_labelled(path, rng), strength)
+        labels.add(labelled(path, rng), strength)
         if rng.random() < 0.15:
-            labels.add(_labelled(path + rng.normal(0, 0.06, 2), rng), strength)
+            labels.add(labelled(path + rng.normal(0, 0.06, 2), rng), strength)
     return scipy.ndimage.gaussian_filter(labels.density(), 0.012 / grid_um, mode="wrap")
 
 
 def mitochondria(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
     """Draw hollow, bent, sometimes branching tubes: bright rims in projection."""
     area = shape[0] * shape[1] * grid_um**2
-    labels = _Labels(shape, grid_um)
+    labels = Labels(shape, grid_um)
     for _ in range(max(1, rng.poisson(rng.uniform(0.05, 0.35) * area))):
         radius = rng.uniform(0.14, 0.32)
-        path = _worm(_start(shape, grid_um, rng), rng.uniform(0.8, 6), rng.uniform(1, 6), rng)
+        path = worm(start_point(shape, grid_um, rng), rng.uniform(0.8, 6), rng.uniform(1, 6), rng)
         paths = [path]
         if rng.random() < 0.35:
-            paths.append(_worm(path[rng.integers(len(path))], rng.uniform(0.5, 3), rng.uniform(1, 4), rng))
+            paths.append(worm(path[rng.integers(len(path))], rng.uniform(0.5, 3), rng.uniform(1, 4), rng))
         for one in paths:
             tangent = np.gradient(one, axis=0)
             normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
@@ -94,9 +100,9 @@ def adhesions(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatAr
     """Draw elongated patches that mostly point one way, as near a cell's edge."""
     area = shape[0] * shape[1] * grid_um**2
     main = rng.uniform(0, np.pi)
-    labels = _Labels(shape, grid_um)
+    labels = Labels(shape, grid_um)
     for _ in range(max(2, rng.poisson(rng.uniform(0.1, 0.6) * area))):
-        centre = _start(shape, grid_um, rng)
+        centre = start_point(shape, grid_um, rng)
         length, width = rng.uniform(0.3, 1.5), rng.uniform(0.08, 0.25)
         angle = main + rng.normal(0, 0.25)
         count = int(6000 * length * width * rng.uniform(0.3, 1.5)) + 20
@@ -119,19 +125,19 @@ def adhesions(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatAr
 def actin(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
     """Draw a mesh of short fibres, often with parallel stress fibres over it."""
     area = shape[0] * shape[1] * grid_um**2
-    labels = _Labels(shape, grid_um)
+    labels = Labels(shape, grid_um)
     for _ in range(max(5, rng.poisson(rng.uniform(0.8, 4.0) * area))):
-        path = _worm(_start(shape, grid_um, rng), rng.uniform(0.8, 5), rng.uniform(3, 15), rng)
-        labels.add(_labelled(path, rng), rng.gamma(3, 1 / 3))
+        path = worm(start_point(shape, grid_um, rng), rng.uniform(0.8, 5), rng.uniform(3, 15), rng)
+        labels.add(labelled(path, rng), rng.gamma(3, 1 / 3))
     if rng.random() < 0.7:
         main = rng.uniform(0, np.pi)
         for _ in range(rng.integers(2, 12)):
-            start = _start(shape, grid_um, rng)
+            start = start_point(shape, grid_um, rng)
             for _ in range(rng.integers(2, 8)):
-                path = _worm(
+                path = worm(
                     start + rng.normal(0, 0.08, 2), rng.uniform(5, 15), 80.0, rng, main + rng.normal(0, 0.05)
                 )
-                labels.add(_labelled(path, rng), rng.gamma(4, 1 / 4))
+                labels.add(labelled(path, rng), rng.gamma(4, 1 / 4))
     return scipy.ndimage.gaussian_filter(labels.density(), 0.01 / grid_um, mode="wrap")
 
 
@@ -139,9 +145,9 @@ def points(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray
     """Draw small beads and pits: single spots and rings of about 0.1 um."""
     area = shape[0] * shape[1] * grid_um**2
     count = max(3, rng.poisson(np.exp(rng.uniform(np.log(0.1), np.log(4))) * area))
-    labels = _Labels(shape, grid_um)
+    labels = Labels(shape, grid_um)
     for _ in range(count):
-        centre = _start(shape, grid_um, rng)
+        centre = start_point(shape, grid_um, rng)
         ring = rng.uniform(0.05, 0.11) if rng.random() < 0.5 else 0.02
         turn = rng.uniform(0, 2 * np.pi, 60)
         spot = centre + ring * np.stack([np.sin(turn), np.cos(turn)], axis=1)
@@ -157,57 +163,10 @@ STRUCTURES: dict[str, Callable[[Shape, float, np.random.Generator], FloatArray]]
     "points": points,
 }
 
-
-def _start(shape: Shape, grid_um: float, rng: np.random.Generator) -> FloatArray:
-    return rng.uniform(0, 1, 2) * np.array(shape) * grid_um
-
-
-def _worm(
-    start: FloatArray,
-    length_um: float,
-    persistence_um: float,
-    rng: np.random.Generator,
-    direction: float | None = None,
-    step_um: float = 0.02,
-) -> FloatArray:
-    """Return a worm-like chain: directions do a random walk of variance 2 step / persistence."""
-    count = max(4, int(length_um / step_um))
-    first = rng.uniform(0, 2 * np.pi) if direction is None else direction
-    heading = first + np.cumsum(rng.normal(0, np.sqrt(2 * step_um / persistence_um), count))
-    return start + step_um * np.cumsum(np.stack([np.sin(heading), np.cos(heading)], axis=1), axis=0)
-
-
-def _labelled(path: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return label positions along a path: Poisson in number, an antibody's length aside."""
-    per_step = rng.uniform(0.5, 3)
-    pick = np.repeat(np.arange(len(path)), rng.poisson(per_step, len(path)))
-    return path[pick] + rng.normal(0, 0.008, (len(pick), 2))
-
-
-class _Labels:
-    """Collects points, and adds them to the grid all at once, wrapping at the border."""
-
-    def __init__(self, shape: Shape, grid_um: float) -> None:
-        self._shape = shape
-        self._grid_um = grid_um
-        self._points: list[FloatArray] = []
-        self._strengths: list[FloatArray] = []
-
-    def add(self, points_um: FloatArray, strength: float) -> None:
-        self._points.append(points_um)
-        self._strengths.append(np.full(len(points_um), strength))
-
-    def density(self) -> FloatArray:
-        """Return the labels on the grid, with bilinear weights."""
-        position = np.concatenate(self._points) / self._grid_um
-        strength = np.concatenate(self._strengths)
-        base = np.floor(position).astype(np.int64)
-        fraction = position - base
-        height, width = self._shape
-        total = np.zeros(height * width)
-        for dy in (0, 1):
-            for dx in (0, 1):
-                weight = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
-                index = (base[:, 0] + dy) % height * width + (base[:, 1] + dx) % width
-                total += np.bincount(index, strength * weight, total.size)
-        return total.reshape(self._shape)
+# Beside the five above, which training draws in turn: adding one there would change every recipe.
+TARGETS: dict[str, Callable[[Shape, float, np.random.Generator], FloatArray]] = {
+    "beads": beads,
+    "siemens-star": siemens_star,
+    "actin-mesh": actin_mesh,
+    "stress-fibres": stress_fibres,
+}

@@ -1,0 +1,168 @@
+"""Files that ``dlsim simulate`` takes: objects, point spread functions, camera maps, stacks, parameters."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlsim_ij.errors import ConfigError, ImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dlsim_ij.simulation import Conditions, MeasuredPsf, PixelMaps
+
+POINTS_ENDINGS = (".csv", ".txt")
+POINTS_GRID = 8  # a list of points asks for a fine grid
+_PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp")
+
+
+def read_object(
+    path: Path, shape: tuple[int, int], grid_um: float, pixel_size_um: float | None
+) -> NDArray[np.float32]:
+    """Return the user's own object on the grid: a picture, or a table of points."""
+    from dlsim_ij.simulation import object_from_picture, object_from_points
+
+    if path.suffix.lower() in POINTS_ENDINGS:
+        return object_from_points(_read_points(path), shape, grid_um)
+    if path.suffix.lower() in _PICTURE_ENDINGS:
+        return object_from_picture(_read_picture(path), shape, grid_um, pixel_size_um=pixel_size_um)
+    from dlsim_ij.images import read_image
+
+    image = read_image(path)
+    plane = _one_plane(image, path)
+    own = image.attrs["pixel_size_um"]
+    return object_from_picture(plane, shape, grid_um, pixel_size_um=pixel_size_um or own)
+
+
+def _read_points(path: Path) -> NDArray[np.float64]:
+    import numpy as np
+
+    rows = []
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            for number, row in enumerate(csv.reader(file), start=1):
+                words = [word.strip() for word in row if word.strip()]
+                if not words or words[0].startswith("#"):
+                    continue
+                try:
+                    rows.append([float(word) for word in words])
+                except ValueError as error:
+                    if not rows:  # a line of names
+                        continue
+                    raise ConfigError(
+                        f"{path}, line {number}: '{','.join(row)}' is not y, x and perhaps a brightness",
+                        "one point per line, in micrometres",
+                    ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the points {path} cannot be read", "give a CSV file: y,x,brightness") from error
+    if not rows or len({len(row) for row in rows}) != 1:
+        raise ConfigError(
+            f"{path} holds {len(rows)} points, or lines of different lengths",
+            "one point per line: y,x,brightness",
+        )
+    return np.array(rows)
+
+
+def _read_picture(path: Path) -> NDArray[np.float64]:
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(
+                picture.convert("L" if "A" not in picture.mode else "LA").convert("L"), np.float64
+            )
+    except (OSError, UnidentifiedImageError) as error:
+        raise ImageError(f"the picture {path} cannot be read", "give a PNG, JPEG or TIFF picture") from error
+
+
+def _one_plane(image: Any, path: Path) -> NDArray[Any]:
+    from dlsim_ij.images import require_finite, require_grey
+
+    grey = require_finite(require_grey(image)).squeeze(drop=True)
+    if grey.ndim != 2:
+        sizes = ", ".join(f"{size} along {dim}" for dim, size in grey.sizes.items() if dim not in ("Y", "X"))
+        raise ImageError(
+            f"{path} is a stack ({sizes}), one plane is needed", "choose a plane in ImageJ: Image > Duplicate"
+        )
+    plane: NDArray[Any] = grey.transpose("Y", "X").values
+    return plane
+
+
+def read_psf(path: Path) -> MeasuredPsf:
+    """Return a measured point; of a stack through focus its brightest plane."""
+    import numpy as np
+
+    from dlsim_ij.images import read_image, require_finite, require_grey
+    from dlsim_ij.simulation import MeasuredPsf
+
+    image = read_image(path)
+    pixel_size_um = image.attrs["pixel_size_um"]
+    if pixel_size_um is None:
+        raise ImageError(
+            f"{path} does not tell its pixel size, which a point spread function must",
+            "set it in ImageJ: Image > Properties",
+        )
+    planes = require_finite(require_grey(image)).transpose(..., "Y", "X").values
+    planes = planes.reshape(-1, *planes.shape[-2:]).astype(np.float64)
+    plane = planes[int(planes.max(axis=(1, 2)).argmax())]
+    return MeasuredPsf(image=plane, pixel_size_um=pixel_size_um, source=str(path))
+
+
+def read_maps(path: Path) -> PixelMaps:
+    """Return the maps of a calibrated sCMOS camera: three planes, offset, variance and gain."""
+    import numpy as np
+
+    from dlsim_ij.images import read_image, require_finite, require_frames
+    from dlsim_ij.simulation import PixelMaps
+
+    planes = require_finite(require_frames(read_image(path), 3)).values.astype(np.float64)
+    return PixelMaps(
+        offset_adu=planes[0], read_variance_adu2=planes[1], gain_adu_per_electron=planes[2], source=str(path)
+    )
+
+
+def read_parameters(path: Path) -> tuple[dict[str, Any], Conditions]:
+    """Return a parameters file of an earlier run, and its conditions."""
+    from dlsim_ij.simulation import conditions_from_dict
+
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"the parameters {path} cannot be read: {error.strerror}", "check the path"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON", "give a NAME_parameters.json of dlsim simulate") from error
+    if not isinstance(data, dict) or not isinstance(data.get("conditions"), dict):
+        raise ConfigError(f"{path} has no 'conditions'", "give a NAME_parameters.json of dlsim simulate")
+    conditions = data["conditions"]
+    psf = conditions.get("psf") or {}
+    maps = (conditions.get("camera") or {}).get("maps") or {}
+    made = conditions_from_dict(
+        conditions,
+        psf=read_psf(Path(psf["source"])) if psf.get("source") else None,
+        maps=read_maps(Path(maps["source"])) if maps.get("source") else None,
+    )
+    return data, made
+
+
+def read_stack(path: Path, layout: str, pixel_size_um: float | None) -> tuple[NDArray[Any], float, bool]:
+    """Return the native frames of a raw stack, their pixel size, and whether they had been enlarged."""
+    from dlsim_ij.acquisition import split_stack
+    from dlsim_ij.images import read_image, require_finite, require_grey, undo_enlargement
+
+    image = require_finite(require_grey(read_image(path)))
+    frames = split_stack(image, layout).first()
+    size = pixel_size_um or image.attrs["pixel_size_um"]
+    if size is None:
+        raise ImageError(f"{path} does not tell its pixel size", "give it in micrometres: --pixel-size 0.06")
+    undone = undo_enlargement(frames)
+    # simulated fields have even sides
+    height, width = (side - side % 2 for side in undone.frames.shape[1:])
+    native = frames if not undone.was_enlarged else undone.frames
+    return native[:, :height, :width], size * undone.scale, undone.was_enlarged
