@@ -58,8 +58,8 @@ def fit_patterns(
     optics : Optics
         For the cut-off.
     known : sequence of Pattern, optional
-        Calibration from a brighter stack of the same session: frequencies are kept, only the phase of
-        order 1 is measured, and order 2 follows it. At a few photons a free fit goes wrong.
+        Calibration from a brighter stack of the same session: frequencies and steps are kept, only the phase
+        of order 1 is measured, and order 2 follows it. At a few photons a free fit goes wrong.
 
     Returns
     -------
@@ -69,7 +69,8 @@ def fit_patterns(
     Raises
     ------
     LayoutError
-        The frame count is not angles times phases, or phases are fewer than 3.
+        The frame count is not angles times phases, phases are fewer than 3, or the calibration is of another
+        layout.
     """
     if n_phases < 3 or frames.ndim != 3 or len(frames) != n_angles * n_phases:
         raise LayoutError(
@@ -77,10 +78,16 @@ def fit_patterns(
             "check the number of frames in the stack",
         )
     orders = 2 if n_phases >= 5 else 1
-    steps = equal_steps(n_phases)
+    steps = [equal_steps(n_phases)] * n_angles if known is None else [p.steps_rad for p in known]
+    if len(steps) != n_angles or any(len(own) != n_phases for own in steps):
+        listed = ", ".join(str(len(own)) for own in steps)
+        raise LayoutError(
+            f"a calibration of {len(steps)} angles ({listed} phases) for {n_angles} angles x {n_phases} phases",
+            "give the calibration of this acquisition, or the right --layout",
+        )
     crop, _ = central(frames, FIT_SIDE_PX)
     groups = [crop[a * n_phases : (a + 1) * n_phases] for a in range(n_angles)]
-    all_bands = [separate_bands(group, steps, orders) for group in groups]
+    all_bands = [separate_bands(group, own, orders) for group, own in zip(groups, steps, strict=True)]
     correlations = [_products(bands, optics.cutoff_px) for bands in all_bands]
     if known is None:
         peaks = [_coarse_peaks(products, levels, optics.cutoff_px) for products, levels in correlations]
@@ -94,11 +101,11 @@ def fit_patterns(
         Pattern(
             frequency_px=frequency,
             phases_rad=(0.0,) * orders,
-            steps_rad=steps,
+            steps_rad=own,
             modulation=(0.0,) * orders,
             snr=_signal_to_noise(products, levels, frequency),
         )
-        for (products, levels), frequency in zip(correlations, frequencies, strict=True)
+        for (products, levels), frequency, own in zip(correlations, frequencies, steps, strict=True)
     ]
     return refine_patterns(frames, coarse, optics, known=known).patterns
 
