@@ -20,7 +20,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from dlsim_ij.acquisition.pattern_fourier import central, fourier_sum, refined_peak, taper
-from dlsim_ij.acquisition.pattern_refine import CLEAR_PEAK, FIT_SIDE_PX, refine_patterns
+from dlsim_ij.acquisition.pattern_refine import CLEAR_PEAK as CLEAR_PEAK
+from dlsim_ij.acquisition.pattern_refine import FIT_SIDE_PX, refine_patterns
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern, otf_profile, separate_bands
 from dlsim_ij.optics.pattern import equal_steps
@@ -82,7 +83,7 @@ def fit_patterns(
     if len(steps) != n_angles or any(len(own) != n_phases for own in steps):
         listed = ", ".join(str(len(own)) for own in steps)
         raise LayoutError(
-            f"a calibration of {len(steps)} angles ({listed} phases) for {n_angles} angles x {n_phases} phases",
+            f"a calibration of {len(steps)} angles ({listed} phases) for {n_angles} x {n_phases} frames",
             "give the calibration of this acquisition, or the right --layout",
         )
     crop, _ = central(frames, FIT_SIDE_PX)
@@ -257,5 +258,3 @@ def irregularity(
     angles = np.sort(np.asarray(angles_deg) % 180)
     gaps = np.diff([*angles, angles[0] + 180])
     return float(np.abs(gaps - 180 / len(angles)).max()), float(max(periods_px) / min(periods_px) - 1)
-
-

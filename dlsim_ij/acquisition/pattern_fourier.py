@@ -65,7 +65,7 @@ def fourier_sum(product: ComplexArray, frequency: tuple[float, float], order: in
 
 
 def moved_origin(pattern: Pattern, origin: tuple[int, int]) -> Pattern:
-    """Return a pattern fitted on a crop with its corner at `origin`, with phases for pixel (0, 0) of the field."""
+    """Return a pattern that was fitted on a crop, with phases for pixel (0, 0) of the field."""
     turn = 2 * np.pi * (pattern.frequency_px[0] * origin[0] + pattern.frequency_px[1] * origin[1])
     phases = tuple(
         float(np.angle(np.exp(1j * (phase - order * turn))))
@@ -98,7 +98,9 @@ def taper_px(side: int) -> int:
     return max(1, min(side // 8, _EDGE_PX))
 
 
-def waves(shape: tuple[int, ...], frequency: tuple[float, float], order: int) -> tuple[ComplexArray, ComplexArray]:
+def waves(
+    shape: tuple[int, ...], frequency: tuple[float, float], order: int
+) -> tuple[ComplexArray, ComplexArray]:
     """Return exp(2 pi i order frequency r) as a column (Y, 1) and a row (1, X) whose product it is."""
     y, x = (
         np.exp(2j * np.pi * order * f * np.arange(n)).astype(np.complex64)

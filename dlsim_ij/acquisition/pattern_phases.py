@@ -1,11 +1,11 @@
 """Measure the phase of every frame, where the microscope did not step evenly.
 
-With the right phases one object explains all frames of an angle; with wrong ones the bands are mixed, and where
-they overlap they contradict each other (the ground on which Wicker et al. 2013, doi 10.1364/OE.21.002032, judge
-phases). Here object and phases are found in turns, both by least squares: the object from all bands under the
-phases so far (a SIM image of one angle), then every frame as the best sum of that object under the pattern of
-each order. The coefficient of order m turns with m times the phase of the frame. Frequencies near the centre of
-any band are left out: out-of-focus light sits there.
+With the right phases one object explains all frames of an angle; with wrong ones the bands are mixed, and
+where they overlap they contradict each other (the ground on which Wicker et al. 2013,
+doi 10.1364/OE.21.002032, judge phases). Here object and phases are found in turns, both by least squares: the
+object from all bands under the phases so far (a SIM image of one angle), then every frame as the best sum of
+that object under the pattern of each order. The coefficient of order m turns with m times the phase of the
+frame. Frequencies near the centre of any band are left out: out-of-focus light sits there.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def measure_steps(
 
     Notes
     -----
-    At 1000 photons per pixel the steps are right to about 0.5 degrees. In the dark the noise of a frame, which is
-    in the object too, holds its phase where it was: what cannot be measured is left alone.
+    At 1000 photons per pixel the steps are right to about 0.5 degrees. In the dark the noise of a frame,
+    which is in the object too, holds its phase where it was: what cannot be measured is left alone.
     """
     if otf_damping is None:
         otf_damping = refine_patterns(frames, patterns, optics, known=known).otf_damping
@@ -81,7 +81,9 @@ def measure_steps(
     start = 0
     for number, pattern in enumerate(patterns, start=1):
         stop = start + len(pattern.steps_rad)
-        even = _Explained(crop[start:stop], moved_origin(pattern, (-origin[0], -origin[1])), optics, otf_damping)
+        even = _Explained(
+            crop[start:stop], moved_origin(pattern, (-origin[0], -origin[1])), optics, otf_damping
+        )
         steps = _steps(even, pattern, number)
         stepped.append(dataclasses.replace(pattern, steps_rad=steps))
         start = stop
@@ -93,7 +95,8 @@ def step_errors_rad(pattern: Pattern) -> tuple[float, ...]:
 
     Examples
     --------
-    >>> pattern = Pattern(frequency_px=(0, 0.1), phases_rad=(0,), modulation=(1,), steps_rad=(0.0, -2.0, -4.0))
+    >>> steps = (0.0, -2.0, -4.0)
+    >>> pattern = Pattern(frequency_px=(0, 0.1), phases_rad=(0,), modulation=(1,), steps_rad=steps)
     >>> [round(error, 2) for error in step_errors_rad(pattern)]
     [-0.09, 0.0, 0.09]
     """
@@ -132,18 +135,20 @@ class _Explained:
         self._seen = np.stack([self._kept(scipy.fft.rfft2(frame) * self._clear) for frame in self._frames])
         # of the object, on a grid twice as fine, with its pixel (0, 0) on theirs
         self._strengths = [1.0, *(max(c / 2, _WEAKEST) for c in pattern.modulation)]
-        fine_y, fine_x = 2 * scipy.fft.fftfreq(2 * height)[:, None], 2 * scipy.fft.rfftfreq(2 * width)[None, :]
-        total = sum(
-            (self._strengths[abs(m)] * _transfer(fine_y + y, fine_x + x, optics, damping)) ** 2
-            for m, (y, x) in zip(orders, centres, strict=True)
+        fine_y, fine_x = (
+            2 * scipy.fft.fftfreq(2 * height)[:, None],
+            2 * scipy.fft.rfftfreq(2 * width)[None, :],
         )
+        total = np.zeros((fine_y.size, fine_x.size), dtype=np.float32)
+        for m, (y, x) in zip(orders, centres, strict=True):
+            total += (self._strengths[abs(m)] * _transfer(fine_y + y, fine_x + x, optics, damping)) ** 2
         self._response = (1 / (total + _WIENER**2)).astype(np.float32)
         half_frequency = (pattern.frequency_px[0] / 2, pattern.frequency_px[1] / 2)
         fine = (2 * height, 2 * width)
         self._waves = [np.multiply(*waves(fine, half_frequency, m)) for m in range(1, pattern.orders + 1)]
 
     def coefficients(self, steps: FloatArray, phases: FloatArray) -> ComplexArray:
-        """Return (orders, frames): c_m / 2 exp(i (phase_m + m step)) of each frame, as the object wants it."""
+        """Return (orders, frames): what each frame holds of every order, with its phase."""
         pictures = [self._object(steps, phases)]
         for wave in self._waves:
             pictures += [pictures[0] * wave.real, pictures[0] * -wave.imag]
@@ -157,7 +162,9 @@ class _Explained:
     def _object(self, steps: FloatArray, phases: FloatArray) -> FloatArray:
         bands = separate_bands(self._frames, tuple(steps), self._pattern.orders)
         total = _double(scipy.fft.fft2(bands[0]) * self._transfer).real
-        for band, wave, phase, strength in zip(bands[1:], self._waves, phases, self._strengths[1:], strict=True):
+        for band, wave, phase, strength in zip(
+            bands[1:], self._waves, phases, self._strengths[1:], strict=True
+        ):
             turn = np.complex64(2 * strength * np.exp(-1j * phase))
             total += (_double(scipy.fft.fft2(band) * self._transfer) * np.conj(wave) * turn).real
         made: FloatArray = scipy.fft.irfft2(scipy.fft.rfft2(total) * self._response, s=total.shape)
@@ -184,17 +191,22 @@ def _steps(explained: _Explained, pattern: Pattern, number: int) -> tuple[float,
         found = explained.coefficients(steps, phases)
         move = _STEP * _deviations(found, steps)
         steps = steps + move
+        _check_near(steps, np.array(pattern.steps_rad), number)
         phases = np.angle((found * np.exp(-1j * orders * steps)).mean(axis=1))
         if np.abs(move).max() < _STILL_RAD:
             break
-    moved = np.angle(np.exp(1j * (steps - np.array(pattern.steps_rad))))
+    return tuple(float(step) for step in steps - steps[0])
+
+
+def _check_near(steps: FloatArray, expected: FloatArray, number: int) -> None:
+    """Refuse steps that no uneven microscope makes; they would not separate the bands either."""
+    moved = np.angle(np.exp(1j * (steps - expected)))
     worst = float(np.abs(moved - np.median(moved)).max())
     if worst > _LARGEST_RAD:
         raise LayoutError(
-            f"the phases of angle {number} are up to {np.degrees(worst):.0f} degrees from even steps",
-            "are the frames in the right order? Even steps are assumed with the phases 'known'",
+            f"a phase of angle {number} is {np.degrees(worst):.0f} degrees from where it should be",
+            "are the frames in the right order? With --phases known even steps are assumed",
         )
-    return tuple(float(step) for step in steps - steps[0])
 
 
 def _transfer(fy: FloatArray, fx: FloatArray, optics: Optics, damping: float) -> FloatArray:

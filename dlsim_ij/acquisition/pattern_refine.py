@@ -3,8 +3,8 @@
 Band m moved back by m k, and band 0, show the same object through two parts of one transfer function:
 ``A(f) = c_m / 2 exp(i phase_m) H(f + m k) S(f)`` and ``B(f) = H(f) S(f)``. A weighted with H(f) and B with
 H(f + m k) are the same picture up to the factor sought, wherever both pass (Gustafsson et al. 2008,
-doi 10.1529/biophysj.107.120345). So the product of one with the conjugate of the other is positive everywhere,
-times a slow wave: the error that is left in k. No structure of the object can pull the fit aside.
+doi 10.1529/biophysj.107.120345). So the product of one with the conjugate of the other is positive
+everywhere, times a slow wave: the error that is left in k. No structure of the object can pull at it.
 
 How A / B depends on the distance of a frequency from the two centres tells how fast the true transfer falls;
 without that measurement the strength would be wrong by up to 20 %.
@@ -153,7 +153,7 @@ class _Angle:
         self._peaks = [fourier_sum(p, self.correction, m) for m, p in enumerate(products, start=1)]
 
     def ratios(self, damping: float) -> list[FloatArray]:
-        """Return, per order, rows (u, log of measured over expected ratio, its variance); see `_Pair.ratios`."""
+        """Return the rows of `_Pair.ratios`, one array per order."""
         rows = []
         for pair, peak, power in zip(self._orders, self._peaks, self._powers, strict=True):
             if power > 0 and abs(peak) > 0:
@@ -246,14 +246,16 @@ class _Pair:
         bins = np.minimum(((u + limit) / (2 * limit) * _BINS).astype(np.intp), _BINS - 1)
 
         def binned(values: FloatArray) -> FloatArray:
-            return np.bincount(bins, values, _BINS)
+            return np.bincount(bins, values, _BINS).astype(np.float64)
 
         both, own = here * there * self._trust**2, (there * self._trust) ** 2
         x, y = binned(cross * both), binned((power - noise) * own)
         variance = binned(0.5 * noise * power * both**2) / np.maximum(x, 1e-30) ** 2 + _MODEL_ERROR**2
         count = np.maximum(binned(np.ones_like(u)), 1)
         good = (x > 0) & (y > 0) & (count > 20) & (variance < 1)
-        rows = np.stack([binned(u) / count, np.log(np.where(good, x / np.where(good, y, 1), 1)), variance], axis=1)
+        rows = np.stack(
+            [binned(u) / count, np.log(np.where(good, x / np.where(good, y, 1), 1)), variance], axis=1
+        )
         return rows[good]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dlsim_ij.optics import Optics
     from dlsim_ij.reconstruction import SimParameters, WienerFilter
 
-_FILTERS = ("standard", "faithful", "vendor", "soft")
+_FILTERS = ("standard", "vendor", "soft")
 _FILTER_OPTIONS = (
     "wiener", "otf_damping", "order_weights", "notch_strength", "notch_width", "apodisation_end",
     "apodisation_bend",
@@ -48,20 +48,20 @@ def _numbers(_: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("-o", "--output", required=True, type=options.OutputPath, metavar="DIR", help="Output folder.")
 @click.option(
     "--filter", "preset", type=click.Choice(_FILTERS), default="standard", show_default=True,
-    help="faithful: nearest to the object, for bright stacks; vendor: as the paper's microscope shows it; "
-    "soft: for dim stacks.",
+    help="standard: strengths and transfer as measured; vendor: as the software of the paper's microscope "
+    "shows it; soft: for dim stacks.",
 )  # fmt: skip
-@click.option("--wiener", type=float, metavar="W", help="Wiener parameter: larger is smoother (0.1).")
+@click.option("--wiener", type=float, metavar="W", help="Wiener parameter: larger is smoother (0.06).")
 @click.option(
     "--apodisation-cutoff", "apodisation_end", type=float, metavar="F",
-    help="Where the spectrum ends, in units of the optics' cut-off (1.6).",
+    help="Where the spectrum ends, in units of the optics' cut-off (1.8).",
 )  # fmt: skip
 @click.option("--apodisation-bend", type=float, metavar="P", help="Power of the apodisation (1).")
-@click.option("--notch-strength", type=float, metavar="S", help="OTF attenuation at the centre of bands (0.99).")
-@click.option("--notch-width", type=float, metavar="F", help="Its sigma, in units of the cut-off (0.2).")
-@click.option("--otf-damping", type=float, metavar="A", help="Transfer of the optics at the cut-off (0.4).")
+@click.option("--notch-strength", type=float, metavar="S", help="OTF attenuation at the centre of bands (1).")
+@click.option("--notch-width", type=float, metavar="F", help="Its sigma, in units of the cut-off (0.25).")
+@click.option("--otf-damping", type=float, metavar="A", help="Loss of the optics at the cut-off (measured).")
 @click.option(
-    "--order-weights", callback=_numbers, metavar="W1,W2", help="Assumed strength of the orders (0.67,0.33)."
+    "--order-weights", callback=_numbers, metavar="W1,W2", help="Assumed strength of the orders (measured)."
 )
 @click.option(
     "--phases", type=click.Choice(["known", "estimated", "fixed"]), default="known", show_default=True,
@@ -82,7 +82,9 @@ def _numbers(_: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option(
     "--channel-emission-nm", callback=_numbers, metavar="NM,NM", help="Emission of each channel of a series."
 )
-@click.option("--widefield", "with_widefield", is_flag=True, help="Write the mean of the frames: NAME_wf.tif.")
+@click.option(
+    "--widefield", "with_widefield", is_flag=True, help="Write the mean of the frames: NAME_wf.tif."
+)
 @options.acquisition
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @options.threads
@@ -103,8 +105,8 @@ def command(
 ) -> int:
     """Conventional super-resolution images of raw SIM stacks: Wiener SIM.
 
-    Of each stack are written NAME_wiener.tif, on pixels half as large, and NAME_wiener.json with all parameters:
-    directions, periods, phases, modulation, quality. A stack in the wrong order is refused.
+    Of each stack are written NAME_wiener.tif, on pixels half as large, and NAME_wiener.json with all
+    parameters: directions, periods, phases, modulation, quality. A stack in the wrong order is refused.
     """
     from dlsim_ij.files import refuse_existing
     from dlsim_ij.images import expand_inputs
@@ -112,7 +114,9 @@ def command(
     filter_options = {name: given.pop(name) for name in _FILTER_OPTIONS}
     items = expand_inputs(stacks)
     if save_parameters is not None and len(items) > 1:
-        raise ConfigError("--save-parameters goes with one stack", "every image has its NAME_wiener.json anyway")
+        raise ConfigError(
+            "--save-parameters goes with one stack", "every image has its NAME_wiener.json anyway"
+        )
     jobs = [(item, _outputs(output, item, given["with_widefield"], given["ome"])) for item in items]
     for _, paths in jobs:
         for path in [*paths.values(), *([save_parameters] if save_parameters else [])]:
@@ -282,19 +286,24 @@ def _reconstructed(item: ImageInput, request: _Request) -> _Made:
     pixel = request.pixel_size_um or array.attrs.get("pixel_size_um")
     if pixel is None:
         warnings.append(
-            f"the file does not tell the pixel size: {1000 * PAPER_PIXEL_SIZE_UM:g} nm was assumed for a camera "
-            "pixel in the sample, and the image carries no scale (--pixel-size)"
+            f"the file does not tell the pixel size: {1000 * PAPER_PIXEL_SIZE_UM:g} nm was assumed for a "
+            "camera pixel in the sample, and the image carries no scale (--pixel-size)"
         )
     native_pixel = PAPER_PIXEL_SIZE_UM if pixel is None else pixel * (enlargement.scale if enlargement else 1)
     if enlargement is not None:
         warnings.append(
-            f"the frames had been enlarged {enlargement.scale} times before: the image was made from the native "
-            f"pixels, recovered to within {enlargement.misfit_rms:.2g} counts, and lies on the grid as given"
+            f"the frames had been enlarged {enlargement.scale} times before: the image was made from the "
+            f"native pixels, recovered to within {enlargement.misfit_rms:.2g} counts, and lies on their grid"
         )
-    images, wide, reports = [], [], []
+    images: list[NDArray[Any]] = []
+    wide: list[NDArray[Any]] = []
+    reports: list[dict[str, Any]] = []
     estimates = _Estimates(stacks, enlargement, native_pixel, request)
     with click.progressbar(
-        length=len(stacks), label="recon", file=sys.stderr, hidden=not options.show_progress() or len(stacks) == 1
+        length=len(stacks),
+        label="recon",
+        file=sys.stderr,
+        hidden=not options.show_progress() or len(stacks) == 1,
     ) as bar:
         for (position, stack), (native, parameters) in zip(_indexed(stacks), estimates, strict=True):
             used = request.filter
@@ -341,7 +350,8 @@ class _Estimates:
         emissions = request.channel_emission_nm
         if emissions is not None and len(emissions) != channels:
             raise ConfigError(
-                f"{len(emissions)} emissions for {channels} channels", "give --channel-emission-nm one per channel"
+                f"{len(emissions)} emissions for {channels} channels",
+                "give --channel-emission-nm one per channel",
             )
 
     def __iter__(self) -> Iterator[tuple[NDArray[np.generic], SimParameters]]:

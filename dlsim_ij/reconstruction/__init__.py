@@ -14,7 +14,14 @@ from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.reconstruction.channels import CHANNELS_PER_STACK, wiener_channels
 from dlsim_ij.reconstruction.widefield import widefield
 from dlsim_ij.reconstruction.wiener import WienerPlan, wiener_images, wiener_sim
-from dlsim_ij.reconstruction.wiener_filter import FAITHFUL, FILTERS, SHARP, SOFT, STANDARD, VENDOR, WienerFilter
+from dlsim_ij.reconstruction.wiener_filter import (
+    FILTERS,
+    SHARP,
+    SOFT,
+    STANDARD,
+    VENDOR,
+    WienerFilter,
+)
 from dlsim_ij.reconstruction.wiener_parameters import SimParameters, estimate_parameters
 
 if TYPE_CHECKING:
@@ -27,7 +34,6 @@ _HOMES = {"srrf": "srrf_ring", "esrrf": "srrf_convergence", "estimate_drift": "s
 
 __all__ = [
     "CHANNELS_PER_STACK",
-    "FAITHFUL",
     "FILTERS",
     "SHARP",
     "SOFT",

@@ -44,7 +44,8 @@ def wiener_sim(
     optics : Optics
         For the cut-off.
     filter : WienerFilter
-        Weights and limits; `STANDARD`, `FAITHFUL`, `VENDOR`, `SHARP`, `SOFT`, or your own.
+        Weights and limits; `STANDARD`, `VENDOR`, `SOFT`, `SHARP`, or your own. What it takes as measured, the
+        modulation, is that of `patterns`; the damping is measured in `frames`.
 
     Returns
     -------
@@ -135,8 +136,8 @@ class WienerPlan:
         _check_frames(frames, self._patterns)
         if frames.shape[1:] != self._shape:
             raise LayoutError(
-                f"frames of {frames.shape[1]} x {frames.shape[2]} pixels, {self._shape[0]} x {self._shape[1]} "
-                "were announced",
+                f"frames of {frames.shape[1]} x {frames.shape[2]} pixels, not {self._shape[0]} x "
+                f"{self._shape[1]} as planned",
                 "are all stacks of the series of one size?",
             )
         (top, _), (left, _) = self._padding
@@ -181,9 +182,7 @@ class WienerPlan:
     def _carrier(self, pattern: Pattern, order: int) -> tuple[ComplexArray, ComplexArray]:
         """Return the conjugate pattern of one order as a column and a row whose product it is."""
         parts = []
-        for side, frequency, (before, _) in zip(
-            self._fine, pattern.frequency_px, self._padding, strict=True
-        ):
+        for side, frequency, (before, _) in zip(self._fine, pattern.frequency_px, self._padding, strict=True):
             native = (np.arange(side) + 0.5) / 2 - 0.5 - before
             parts.append(np.exp(-2j * np.pi * order * frequency * native))
         parts[0] = parts[0] * np.exp(-1j * pattern.phases_rad[order - 1])

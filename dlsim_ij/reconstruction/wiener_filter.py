@@ -2,9 +2,8 @@
 
 | preset | order weights | transfer | for |
 |---|---|---|---|
-| `STANDARD` | fixed | usual | everything, without knowing anything |
-| `FAITHFUL` | measured | measured | bright stacks: nearest to the object in simulations |
-| `VENDOR` | fixed | steep | looks as the software of the paper's microscope makes it |
+| `STANDARD` | measured | measured | everything: nearest to the object in simulations |
+| `VENDOR` | fixed | steep | pictures as the software of the paper's microscope makes them |
 | `SOFT` | fixed | steep | dim stacks |
 """
 
@@ -37,13 +36,13 @@ class WienerFilter(Result):
     Attributes
     ----------
     wiener : float
-        The Wiener parameter w; w^2 is added to the squared transfer of three angles: larger is smoother and
+        The Wiener parameter w; w^2 is added to the squared transfer, for three angles: larger is smoother and
         less noisy.
     otf_damping : float or None
         Loss of the assumed transfer at the cut-off, see `otf_profile`; None: as measured in the stack.
     order_weights : tuple of float or None
-        Assumed amplitude of orders 1, 2. Fixed values, because haze biases measured ones low and a filter built
-        on those exaggerates the fine detail; None: half the measured modulation of each angle.
+        Assumed amplitude of orders 1, 2, against 1 of order 0; None: half the measured modulation of each
+        angle. Larger ones than are true keep the fine detail, and its noise, low.
     notch_strength, notch_width : float
         Depth of the dip at every band's centre ("OTF attenuation"), and its sigma in units of the cut-off.
     apodisation_end : float
@@ -94,17 +93,14 @@ class WienerFilter(Result):
         return self.order_weights[: pattern.orders]
 
 
-# `SHARP` and `SOFT` make the input of the shipped networks and the target they were trained on: do not change.
+# `SHARP` and `SOFT` make what the shipped networks see and were trained towards: do not change them.
 SHARP = WienerFilter()
 SOFT = WienerFilter(wiener=0.5)
 VENDOR = WienerFilter(wiener=0.08)
 STANDARD = WienerFilter(
-    wiener=0.1, otf_damping=0.4, notch_strength=0.99, notch_width=0.2, apodisation_end=1.6
+    wiener=0.06, otf_damping=None, order_weights=None, notch_width=0.25, apodisation_end=1.8
 )
-FAITHFUL = WienerFilter(
-    wiener=0.05, otf_damping=None, order_weights=None, notch_strength=0.98, notch_width=0.25, apodisation_end=1.8
-)
-FILTERS = {"standard": STANDARD, "faithful": FAITHFUL, "vendor": VENDOR, "soft": SOFT}
+FILTERS = {"standard": STANDARD, "vendor": VENDOR, "soft": SOFT}
 
 
 class Curves:
@@ -168,4 +164,3 @@ def squared_frequencies(shape: tuple[int, int], centre: tuple[float, float] = (0
     fy, fx = 2 * np.fft.fftfreq(shape[0]), 2 * np.fft.rfftfreq(shape[1])
     squared: FloatArray = np.add.outer((fy - centre[0]) ** 2, (fx - centre[1]) ** 2).astype(np.float32)
     return squared
-

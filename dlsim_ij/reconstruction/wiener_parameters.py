@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import cos, degrees, pi, radians, sin
+from math import cos, degrees, radians, sin
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -236,7 +236,9 @@ def parameters_from_dict(
     """
     stacks = data.get("stacks")
     if isinstance(stacks, list) and stacks:
-        of_channel = [s for s in stacks if isinstance(s, dict) and s.get("position", {}).get("C", 0) == channel]
+        of_channel = [
+            s for s in stacks if isinstance(s, dict) and s.get("position", {}).get("C", 0) == channel
+        ]
         data = (of_channel or stacks)[0]
     try:
         read = _StackFile.model_validate(data)
@@ -267,7 +269,7 @@ def check_same_pixel(parameters: SimParameters, pixel_size_um: float, where: str
     theirs = parameters.optics.pixel_size_um
     if abs(theirs / pixel_size_um - 1) > _SAME_PIXEL:
         raise ConfigError(
-            f"{where} is for camera pixels of {theirs * 1000:g} nm, the stack has {pixel_size_um * 1000:g} nm",
+            f"{where} is for pixels of {theirs * 1000:g} nm, the stack has {pixel_size_um * 1000:g} nm",
             "give parameters of this microscope, or the right --pixel-size",
         )
 
@@ -289,11 +291,14 @@ def _pattern(one: _PatternFile, number: int, n_phases: int, optics: Optics, wher
     modulation = one.modulation or usual
     if len(modulation) != orders or not 0 < np.hypot(*frequency) * orders < 2 * optics.cutoff_px:
         raise ConfigError(
-            f"{where}: pattern {number} has {len(modulation)} modulations for {orders} orders, or a period that "
-            "the optics cannot make",
+            f"{where}: pattern {number} has {len(modulation)} modulations for {orders} orders, or a period "
+            "that the optics cannot make",
             "dlsim recon writes such a file beside every image, NAME_wiener.json",
         )
-    phases = tuple(float((phase + pi) % (2 * pi) - pi) for phase in one.phases_rad) or (0.0,) * orders
     return Pattern(
-        frequency_px=frequency, phases_rad=phases, steps_rad=steps, modulation=modulation, snr=one.snr
+        frequency_px=frequency,
+        phases_rad=one.phases_rad or (0.0,) * orders,
+        steps_rad=steps,
+        modulation=modulation,
+        snr=one.snr,
     )
