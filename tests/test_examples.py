@@ -148,3 +148,12 @@ def test_the_macro_runs_in_an_imagej_of_its_own(fiji, dlsim_command, tmp_path):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (tmp_path / "out" / "demo_raw_sr.tif").exists(), done.stdout + done.stderr
+
+
+def test_wiener_sim_sharpens_and_finds_uneven_phases(example, tmp_path):
+    lines = example("wiener_sim.py")
+    decibels = {line[:24].strip(): float(line.split()[-2]) for line in lines if line.endswith(" dB")}
+    assert decibels["standard"] > decibels["widefield"] + 6
+    assert decibels["uneven, estimated"] > decibels["uneven, known"] + 8
+    assert dlsim.read_image(tmp_path / "wiener_sim.tif").attrs["pixel_size_um"] == pytest.approx(0.03)
+    assert (tmp_path / "wiener_sim.png").stat().st_size > 10_000

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +16,18 @@ from dlsim_ij.cli import options
 from dlsim_ij.errors import ConfigError, DlsimError, ImageError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from dlsim_ij.acquisition.layout import RawStacks
     from dlsim_ij.images import Enlargement, ImageInput
-    from dlsim_ij.optics import Optics
     from dlsim_ij.reconstruction import SimParameters, WienerFilter
+    from dlsim_ij.reconstruction.wiener_series import Position
 
 _FILTERS = ("standard", "vendor", "soft")
 _FILTER_OPTIONS = (
     "wiener", "otf_damping", "order_weights", "notch_strength", "notch_width", "apodisation_end",
     "apodisation_bend",
 )  # fmt: skip
-
-Index = dict[str, int]
 
 
 def _numbers(_: click.Context, parameter: click.Parameter, value: str | None) -> tuple[float, ...] | None:
@@ -118,14 +114,14 @@ def command(
             "--save-parameters goes with one stack", "every image has its NAME_wiener.json anyway"
         )
     jobs = [(item, _outputs(output, item, given["with_widefield"], given["ome"])) for item in items]
-    for _, paths in jobs:
-        for path in [*paths.values(), *([save_parameters] if save_parameters else [])]:
-            refuse_existing(path, overwrite)
     if dry_run:
         for item, paths in jobs:
             row = {"input": str(item.path), **{role: str(path) for role, path in paths.items()}}
             options.print_result({**row, "dry_run": True}, as_json, f"{item.path} -> {paths['output']}")
         return 0
+    for _, paths in jobs:
+        for path in [*paths.values(), *([save_parameters] if save_parameters else [])]:
+            refuse_existing(path, overwrite)
     request = _Request(
         preset=preset, filter=_filter(preset, filter_options), known=_read(parameters_file),
         known_path=parameters_file, save_parameters=save_parameters, threads=threads, overwrite=overwrite,
@@ -162,7 +158,7 @@ class _Request:
     known_path: Path | None
     save_parameters: Path | None
     phases: Any
-    estimate: str
+    estimate: Any
     channel_emission_nm: tuple[float, ...] | None
     with_widefield: bool
     pixel_size_um: float | None
@@ -261,6 +257,8 @@ class _Made:
 
 
 def _reconstructed(item: ImageInput, request: _Request) -> _Made:
+    import numpy as np
+
     from dlsim_ij.acquisition import split_stack
     from dlsim_ij.images import (
         bicubic_enlarge,
@@ -270,12 +268,8 @@ def _reconstructed(item: ImageInput, request: _Request) -> _Made:
         undo_enlargement,
     )
     from dlsim_ij.optics.otf import PAPER_PIXEL_SIZE_UM
-    from dlsim_ij.reconstruction import (
-        WienerPlan,
-        equalise_frames,
-        estimate_offset,
-        widefield,
-    )
+    from dlsim_ij.reconstruction import equalise_frames, estimate_offset, widefield, wiener_sim
+    from dlsim_ij.reconstruction.wiener_series import series_parameters
 
     array = read_image(item.path)
     require_finite(require_grey(array))
@@ -298,27 +292,30 @@ def _reconstructed(item: ImageInput, request: _Request) -> _Made:
     images: list[NDArray[Any]] = []
     wide: list[NDArray[Any]] = []
     reports: list[dict[str, Any]] = []
-    estimates = _Estimates(stacks, enlargement, native_pixel, request)
-    with click.progressbar(
-        length=len(stacks),
-        label="recon",
-        file=sys.stderr,
-        hidden=not options.show_progress() or len(stacks) == 1,
-    ) as bar:
-        for (position, stack), (native, parameters) in zip(_indexed(stacks), estimates, strict=True):
+    _check_emissions(stacks, request.channel_emission_nm)
+    names = [name for name, _ in stacks.series]
+    places = list(np.ndindex(*(size for _, size in stacks.series)))
+    positions = [dict(zip(names, place, strict=True)) for place in places]
+    estimates = series_parameters(
+        positions,
+        lambda number: _undone(stacks.frames[places[number]], enlargement),
+        lambda native, position: _found(native, position, stacks, native_pixel, request),
+        estimate=request.estimate, phases=request.phases,
+    )  # fmt: skip
+    hidden = not options.show_progress() or len(stacks) == 1
+    with click.progressbar(estimates, len(stacks), "recon", file=sys.stderr, hidden=hidden) as bar:
+        for number, (native, parameters) in enumerate(bar):
             used = request.filter
             if used.otf_damping is None:
                 used = dataclasses.replace(used, otf_damping=parameters.otf_damping)
             signal = equalise_frames(native, estimate_offset(native))
-            plan = WienerPlan(signal.shape[1:], parameters.patterns, parameters.optics, [used])
-            image = plan.images(signal)[0]
+            image = wiener_sim(signal, parameters.patterns, parameters.optics, filter=used)
             images.append(image if enlargement is None else enlargement.to_input_grid(image))
             if request.with_widefield:
-                even = widefield(stack)
+                even = widefield(stacks.frames[places[number]])
                 wide.append(even if enlargement else bicubic_enlarge(even, 2))
-            reports.append({"position": position, **parameters.to_dict()})
+            reports.append({"position": positions[number], **parameters.to_dict()})
             warnings += [m for m, _ in parameters.warnings if m not in warnings]
-            bar.update(1)
     output_pixel = None if pixel is None else native_pixel / 2
     return _Made(
         image=stacks.join(images, pixel_size_um=output_pixel),
@@ -329,103 +326,56 @@ def _reconstructed(item: ImageInput, request: _Request) -> _Made:
     )
 
 
-def _indexed(stacks: RawStacks) -> Iterator[tuple[Index, NDArray[Any]]]:
-    """Give every stack with its place in the series, such as {"T": 3, "C": 0}."""
-    import numpy as np
+def _undone(stack: NDArray[Any], expected: Enlargement | None) -> NDArray[Any]:
+    """Return the native frames of a stack that was enlarged as the first one was, or not."""
+    if expected is None:
+        return stack
+    from dlsim_ij.images import undo_enlargement
 
-    names = [name for name, _ in stacks.series]
-    for place, stack in zip(np.ndindex(*(size for _, size in stacks.series)), stacks, strict=True):
-        yield dict(zip(names, place, strict=True)), stack
-
-
-class _Estimates:
-    """Native frames and parameters of every stack of a series, one after the other."""
-
-    def __init__(
-        self, stacks: RawStacks, enlargement: Enlargement | None, pixel_um: float, request: _Request
-    ) -> None:
-        self._stacks, self._enlargement = stacks, enlargement
-        self._pixel_um, self._request = pixel_um, request
-        channels = dict(stacks.series).get("C", 1)
-        emissions = request.channel_emission_nm
-        if emissions is not None and len(emissions) != channels:
-            raise ConfigError(
-                f"{len(emissions)} emissions for {channels} channels",
-                "give --channel-emission-nm one per channel",
-            )
-
-    def __iter__(self) -> Iterator[tuple[NDArray[np.generic], SimParameters]]:
-        from dlsim_ij.reconstruction.wiener_parameters import follow_parameters
-
-        references: dict[int, SimParameters] = {}
-        for position, stack in _indexed(self._stacks):
-            native = self._native(stack)
-            if self._request.estimate == "each":
-                yield native, self._estimate(native, position)
-                continue
-            channel = position.get("C", 0)
-            if channel not in references:
-                shown = native if self._request.estimate == "first" else self._mean(channel)
-                references[channel] = self._estimate(shown, position)
-                followed = follow_parameters(native, references[channel], phases=self._request.phases)
-                yield native, dataclasses.replace(followed, warnings=references[channel].warnings)
-                continue
-            yield native, follow_parameters(native, references[channel], phases=self._request.phases)
-
-    def _native(self, stack: NDArray[Any]) -> NDArray[Any]:
-        if self._enlargement is None:
-            return stack
-        from dlsim_ij.images import undo_enlargement
-
-        undone = undo_enlargement(stack, self._enlargement.scale)
-        if not undone.was_enlarged or undone.offset_px != self._enlargement.offset_px:
-            raise ImageError(
-                "some stacks of the series were enlarged before, others not or otherwise",
-                "split the file and run the parts one by one",
-            )
-        return undone.frames
-
-    def _mean(self, channel: int) -> NDArray[Any]:
-        import numpy as np
-
-        total, count = np.zeros(1), 0
-        for position, stack in _indexed(self._stacks):
-            if position.get("C", 0) == channel:
-                total = total + self._native(stack)
-                count += 1
-        mean: NDArray[Any] = total / count
-        return mean
-
-    def _estimate(self, native: NDArray[Any], position: Index) -> SimParameters:
-        from dlsim_ij.reconstruction import estimate_parameters
-
-        request = self._request
-        known, optics = self._known(position)
-        try:
-            return estimate_parameters(
-                native, optics, n_angles=self._stacks.n_angles, n_phases=self._stacks.n_phases,
-                known=None if known is None else known.patterns, phases=request.phases, force=request.force,
-            )  # fmt: skip
-        except DlsimError as error:
-            if not position:
-                raise
-            where = ", ".join(f"{name} {number + 1}" for name, number in position.items())
-            raise type(error)(f"{where}: {error.message}", error.hint) from error
-
-    def _known(self, position: Index) -> tuple[SimParameters | None, Optics]:
-        """Return what the file of parameters says of a channel, and the optics to use."""
-        from dlsim_ij.optics import Optics
-        from dlsim_ij.reconstruction.wiener_parameters import check_same_pixel, parameters_from_dict
-
-        request, channel = self._request, position.get("C", 0)
-        emissions = request.channel_emission_nm
-        emission_nm = request.emission_nm if emissions is None else emissions[channel]
-        optics = Optics(na=request.na, emission_nm=emission_nm, pixel_size_um=self._pixel_um)
-        if request.known is None:
-            return None, optics
-        where = str(request.known_path)
-        known = parameters_from_dict(
-            request.known, n_phases=self._stacks.n_phases, where=where, channel=channel
+    undone = undo_enlargement(stack, expected.scale)
+    if not undone.was_enlarged or undone.offset_px != expected.offset_px:
+        raise ImageError(
+            "some stacks of the series were enlarged before, others not or otherwise",
+            "split the file and run the parts one by one",
         )
-        check_same_pixel(known, self._pixel_um, where)
-        return known, optics if request.optics_given or emissions is not None else known.optics
+    return undone.frames
+
+
+def _found(
+    native: NDArray[Any], position: Position, stacks: RawStacks, pixel_um: float, request: _Request
+) -> SimParameters:
+    """Estimate the parameters of one stack, with what is known of its channel."""
+    from dlsim_ij.optics import Optics
+    from dlsim_ij.reconstruction import estimate_parameters
+    from dlsim_ij.reconstruction.wiener_parameters import check_same_pixel, parameters_from_dict
+
+    channel, emissions = position.get("C", 0), request.channel_emission_nm
+    emission_nm = request.emission_nm if emissions is None else emissions[channel]
+    optics = Optics(na=request.na, emission_nm=emission_nm, pixel_size_um=pixel_um)
+    patterns = None
+    if request.known is not None:
+        where = str(request.known_path)
+        known = parameters_from_dict(request.known, n_phases=stacks.n_phases, where=where, channel=channel)
+        check_same_pixel(known, pixel_um, where)
+        patterns = known.patterns
+        if not request.optics_given and emissions is None:
+            optics = known.optics
+    try:
+        return estimate_parameters(
+            native, optics, n_angles=stacks.n_angles, n_phases=stacks.n_phases, known=patterns,
+            phases=request.phases, force=request.force,
+        )  # fmt: skip
+    except DlsimError as error:
+        if not position:
+            raise
+        where = ", ".join(f"{name} {number + 1}" for name, number in position.items())
+        raise type(error)(f"{where}: {error.message}", error.hint) from error
+
+
+def _check_emissions(stacks: RawStacks, emissions: tuple[float, ...] | None) -> None:
+    channels = dict(stacks.series).get("C", 1)
+    if emissions is not None and len(emissions) != channels:
+        raise ConfigError(
+            f"{len(emissions)} emissions for {channels} channels",
+            "give --channel-emission-nm one per channel",
+        )

@@ -23,7 +23,7 @@ def real(sample_dir):
 @pytest.mark.parametrize(
     ("one", "as_it_is_db", "registered_db"),
     [
-        (STANDARD, 26.4, 30.2),  # measured: 26.67, 30.47; nothing in it was tuned on this sample
+        (STANDARD, 26.4, 30.2),  # measured: 26.67, 30.47
         (VENDOR, 27.1, 30.9),  # 27.28, 31.04
         (SHARP, 27.2, 30.4),  # 27.31, 30.48, the image of `dlsim run`
     ],
