@@ -4,8 +4,9 @@
     unzip napari_sim_processor-0.1.1-py3-none-any.whl -d peer
     python -W ignore benchmarks/wiener_peer.py peer
 
-Only its numeric classes are loaded, which need no Qt. It gets the true optics, and the best of eight settings by
-the mean over all stacks; its images are scored against the object as they are and after the best shift, in dB.
+Only its numeric classes are loaded, which need no Qt. It gets the true optics, and the best of eight settings
+by the mean over all stacks; its images are scored against the object as they are and after the best shift, in
+dB.
 """
 
 from __future__ import annotations
