@@ -72,6 +72,8 @@ JSON_CALLS = [
     "squirrel --reference demo_truth.tif --image demo_truth.tif",
     "score --truth demo_truth.tif --image demo_truth.tif",
     "report made",
+    "recon demo_raw.tif -o images",
+    "recon demo_raw.tif -o other --dry-run",
     "srrf blinking.npy -o images --magnification 2",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
 ]

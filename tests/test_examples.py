@@ -167,3 +167,12 @@ def test_simulate_gallery(example, tmp_path):
     assert len(means) == 9
     assert means["2 photons"] < means["10 photons"] < means["60 % bleached"] < means["300 photons"]
     assert (tmp_path / "simulation.png").stat().st_size > 50_000
+
+
+def test_wiener_sim_sharpens_and_finds_uneven_phases(example, tmp_path):
+    lines = example("wiener_sim.py")
+    decibels = {line[:24].strip(): float(line.split()[-2]) for line in lines if line.endswith(" dB")}
+    assert decibels["standard"] > decibels["widefield"] + 6
+    assert decibels["uneven, estimated"] > decibels["uneven, known"] + 8
+    assert dlsim.read_image(tmp_path / "wiener_sim.tif").attrs["pixel_size_um"] == pytest.approx(0.03)
+    assert (tmp_path / "wiener_sim.png").stat().st_size > 10_000

@@ -7,5 +7,6 @@ Knows no files, no network, no report. Below it: optics, images. Start at `detec
 from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition, split_stack
 from dlsim_ij.acquisition.pattern_fit import fit_patterns
+from dlsim_ij.acquisition.pattern_phases import measure_steps
 
-__all__ = ["Acquisition", "detect_acquisition", "fit_patterns", "split_stack"]
+__all__ = ["Acquisition", "detect_acquisition", "fit_patterns", "measure_steps", "split_stack"]

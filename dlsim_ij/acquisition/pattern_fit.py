@@ -2,7 +2,7 @@
 
 Band m of an angle is band 0 times the pattern, as far as the optics let both pass, so the product of
 band m with the conjugate of band 0 holds a pure wave of frequency m k. Its place is found on a grid,
-jointly for all orders, then between the grid points (Gustafsson et al. 2008,
+jointly for all orders, then between the grid points (`pattern_refine`; Gustafsson et al. 2008,
 doi 10.1529/biophysj.107.120345; Wicker et al. 2013, doi 10.1364/OE.21.002032).
 
 This lives in `acquisition` and not in `reconstruction`, because telling whether the frames are in the
@@ -11,16 +11,17 @@ right order needs the same fit, and reconstruction stands above acquisition.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import scipy.fft
-import scipy.optimize
 from numpy.typing import NDArray
 
+from dlsim_ij.acquisition.pattern_fourier import central, fourier_sum, refined_peak, taper
+from dlsim_ij.acquisition.pattern_refine import CLEAR_PEAK as CLEAR_PEAK
+from dlsim_ij.acquisition.pattern_refine import FIT_SIDE_PX, refine_patterns
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern, otf_profile, separate_bands
 from dlsim_ij.optics.pattern import equal_steps
@@ -29,7 +30,6 @@ FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
 
 SEARCH = (0.40, 1.0)  # of the cut-off: where the finest order of a useful pattern can lie
-CLEAR_PEAK = 5.0  # times the usual height of the spectrum: below, a phase is mostly noise
 # Measured by benchmarks/wrong_order.py: in stacks read rightly, gaps between directions are within 3 degrees
 # of even ones and periods within 2 %, unless the fit itself fails.
 REGULAR_DEG = 10.0
@@ -38,8 +38,6 @@ _CANDIDATES = 16
 _NEARLY = 0.3  # of the highest score: how far down a peak of a regular set may lie
 _IRREGULARITY_COST = 0.02  # in units of the highest score, per (2 degrees)^2 and (1 %)^2
 _SMALL_SIDE_PX = 256
-_BLOCK_PX = 8
-_FIT_SIDE_PX = 512  # a larger field is fitted on its central part: the period is the same everywhere
 
 
 def fit_patterns(
@@ -61,8 +59,8 @@ def fit_patterns(
     optics : Optics
         For the cut-off.
     known : sequence of Pattern, optional
-        Calibration from a brighter stack of the same session: frequencies are kept, only the phase of
-        order 1 is measured, and order 2 follows it. At a few photons a free fit goes wrong.
+        Calibration from a brighter stack of the same session: frequencies and steps are kept, only the phase
+        of order 1 is measured, and order 2 follows it. At a few photons a free fit goes wrong.
 
     Returns
     -------
@@ -72,7 +70,8 @@ def fit_patterns(
     Raises
     ------
     LayoutError
-        The frame count is not angles times phases, or phases are fewer than 3.
+        The frame count is not angles times phases, phases are fewer than 3, or the calibration is of another
+        layout.
     """
     if n_phases < 3 or frames.ndim != 3 or len(frames) != n_angles * n_phases:
         raise LayoutError(
@@ -80,57 +79,43 @@ def fit_patterns(
             "check the number of frames in the stack",
         )
     orders = 2 if n_phases >= 5 else 1
-    steps = equal_steps(n_phases)
-    crop, origin = _central(frames, _FIT_SIDE_PX)
+    steps = [equal_steps(n_phases)] * n_angles if known is None else [p.steps_rad for p in known]
+    if len(steps) != n_angles or any(len(own) != n_phases for own in steps):
+        listed = ", ".join(str(len(own)) for own in steps)
+        raise LayoutError(
+            f"a calibration of {len(steps)} angles ({listed} phases) for {n_angles} x {n_phases} frames",
+            "give the calibration of this acquisition, or the right --layout",
+        )
+    crop, _ = central(frames, FIT_SIDE_PX)
     groups = [crop[a * n_phases : (a + 1) * n_phases] for a in range(n_angles)]
-    all_bands = [separate_bands(group, steps, orders) for group in groups]
+    all_bands = [separate_bands(group, own, orders) for group, own in zip(groups, steps, strict=True)]
     correlations = [_products(bands, optics.cutoff_px) for bands in all_bands]
     if known is None:
         peaks = [_coarse_peaks(products, levels, optics.cutoff_px) for products, levels in correlations]
         frequencies = [
-            _refined_peak(products, levels, start)
+            refined_peak(products, levels, start)
             for (products, levels), start in zip(correlations, _regular_choice(peaks), strict=True)
         ]
     else:
         frequencies = [pattern.frequency_px for pattern in known]
-    patterns = []
-    for number, (bands, (products, levels), frequency) in enumerate(
-        zip(all_bands, correlations, frequencies, strict=True)
-    ):
-        fitted = _measured(
-            bands, products, levels, frequency, steps, optics.cutoff_px, known[number] if known else None
+    coarse = [
+        Pattern(
+            frequency_px=frequency,
+            phases_rad=(0.0,) * orders,
+            steps_rad=own,
+            modulation=(0.0,) * orders,
+            snr=_signal_to_noise(products, levels, frequency),
         )
-        patterns.append(_moved_origin(fitted, origin))
-    return patterns
+        for (products, levels), frequency, own in zip(correlations, frequencies, steps, strict=True)
+    ]
+    return refine_patterns(frames, coarse, optics, known=known).patterns
 
 
-def _measured(
-    bands: list[NDArray[Any]],
-    products: list[ComplexArray],
-    levels: list[float],
-    frequency: tuple[float, float],
-    steps: tuple[float, ...],
-    cutoff_px: float,
-    known: Pattern | None,
-) -> Pattern:
-    """Measure phases and strengths of the pattern of a given frequency."""
-    peaks = [_fourier_sum(p, frequency, m) for m, p in enumerate(products, start=1)]
-    phases = [float(np.angle(peak)) for peak in peaks]
-    snr = tuple(abs(peak) / level for peak, level in zip(peaks, levels, strict=True))
-    if len(products) == 2 and (known is not None or snr[1] < CLEAR_PEAK):
-        # both orders come from the same beams, so the second has twice the phase of the first
-        offset = known.phases_rad[1] - 2 * known.phases_rad[0] if known is not None else 0.0
-        phases[1] = float(np.angle(np.exp(1j * (2 * phases[0] + offset))))
-    modulation = tuple(
-        _modulation(bands, order, frequency, phase, cutoff_px) for order, phase in enumerate(phases, start=1)
-    )
-    return Pattern(
-        frequency_px=frequency,
-        phases_rad=tuple(phases),
-        steps_rad=steps,
-        modulation=modulation,
-        snr=snr,
-    )
+def _signal_to_noise(
+    products: list[ComplexArray], levels: list[float], frequency: tuple[float, float]
+) -> tuple[float, ...]:
+    heights = [abs(fourier_sum(product, frequency, order)) for order, product in enumerate(products, start=1)]
+    return tuple(height / level for height, level in zip(heights, levels, strict=True))
 
 
 def step_agreement(
@@ -155,13 +140,13 @@ def step_agreement(
         One per angle: the pattern's strength, in step, in the worst frame over that of the mean. 1 is
         perfect; a frame of another angle has 0, one in the wrong place less than 0.4.
     """
-    crop, _ = _central(frames, _FIT_SIDE_PX)
+    crop, _ = central(frames, FIT_SIDE_PX)
     agreements = []
     for number, pattern in enumerate(patterns):
         own = crop[number * n_phases : (number + 1) * n_phases]
         mean = own.mean(axis=0)
         still, *moving = _sharpened([mean - mean.mean(), *(frame - mean for frame in own)], optics.cutoff_px)
-        waves = [_fourier_sum(frame * np.conj(still), pattern.frequency_px, 1) for frame in moving]
+        waves = [fourier_sum(frame * np.conj(still), pattern.frequency_px, 1) for frame in moving]
         turned = np.array(waves) * np.exp(-1j * np.array(pattern.steps_rad))
         along = (turned * np.exp(-1j * np.angle(turned.sum()))).real
         agreements.append(float(along.min() / max(along.mean(), 1e-30)))
@@ -171,7 +156,7 @@ def step_agreement(
 def _sharpened(images: Sequence[NDArray[Any]], cutoff_px: float) -> list[ComplexArray]:
     """Filter images so that products of them show the pattern and not the out-of-focus light."""
     height, width = images[0].shape
-    window = np.outer(_taper(height), _taper(width))
+    window = np.outer(taper(height), taper(width))
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
     # out-of-focus light sits at the centre of every band and correlates with anything
     keep = (1 - np.exp(-((radius / (0.12 * cutoff_px)) ** 2))) * (radius < cutoff_px)
@@ -273,94 +258,3 @@ def irregularity(
     angles = np.sort(np.asarray(angles_deg) % 180)
     gaps = np.diff([*angles, angles[0] + 180])
     return float(np.abs(gaps - 180 / len(angles)).max()), float(max(periods_px) / min(periods_px) - 1)
-
-
-def _refined_peak(
-    products: list[ComplexArray], levels: list[float], start: tuple[float, float]
-) -> tuple[float, float]:
-    """Move a peak between the grid points, to where the orders together are strongest.
-
-    The products are turned by the start frequency and summed over blocks first: what is left varies so
-    slowly that blocks lose nothing, and each trial costs hundreds of times less.
-    """
-    step = 0.25 / max(products[0].shape)
-    blocks = [_block_sums(product, start, order) for order, product in enumerate(products, start=1)]
-
-    def loss(offset: NDArray[np.float64]) -> float:
-        return -sum(
-            abs(_fourier_sum(block, (_BLOCK_PX * offset[0], _BLOCK_PX * offset[1]), order)) ** 2 / level**2
-            for order, (block, level) in enumerate(zip(blocks, levels, strict=True), start=1)
-        )
-
-    found = scipy.optimize.minimize(
-        loss, (0.0, 0.0), method="Nelder-Mead",
-        options={
-            "initial_simplex": step * np.array([[0, 0], [1, 0], [0, 1]]),
-            "xatol": 1e-7, "fatol": 1e-6, "maxiter": 200,
-        },
-    )  # fmt: skip
-    return start[0] + float(found.x[0]), start[1] + float(found.x[1])
-
-
-def _block_sums(product: ComplexArray, frequency: tuple[float, float], order: int) -> ComplexArray:
-    height, width = product.shape
-    wave_y = np.exp(-2j * np.pi * order * frequency[0] * np.arange(height))
-    wave_x = np.exp(-2j * np.pi * order * frequency[1] * np.arange(width))
-    turned = product * wave_y[:, None] * wave_x
-    rows = np.add.reduceat(turned, np.arange(0, height, _BLOCK_PX), axis=0)
-    return np.add.reduceat(rows, np.arange(0, width, _BLOCK_PX), axis=1)
-
-
-def _fourier_sum(product: ComplexArray, frequency: tuple[float, float], order: int) -> complex:
-    """Return the Fourier sum of `product` at order times frequency, which need not be on the grid."""
-    height, width = product.shape
-    wave_y = np.exp(-2j * np.pi * order * frequency[0] * np.arange(height))
-    wave_x = np.exp(-2j * np.pi * order * frequency[1] * np.arange(width))
-    # einsum and not @: threads of a BLAS cost more here than they save
-    return complex(np.einsum("y,yx,x->", wave_y, product, wave_x, optimize=["einsum_path", (1, 2), (0, 1)]))
-
-
-def _modulation(
-    bands: list[NDArray[Any]], order: int, frequency: tuple[float, float], phase: float, cutoff_px: float
-) -> float:
-    """Return c_m: band m, moved back, against band 0 where both pass, each weighted with the other's OTF."""
-    height, width = bands[0].shape
-    window = np.outer(_taper(height), _taper(width))
-    shift = (order * frequency[0], order * frequency[1])
-    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
-    here = np.hypot(fy, fx)
-    there = np.hypot(fy + shift[0], fx + shift[1])
-    wave_y = np.exp(-2j * np.pi * shift[0] * np.arange(height))[:, None]
-    wave_x = np.exp(-2j * np.pi * shift[1] * np.arange(width))[None, :]
-    moved = scipy.fft.fft2(bands[order] * wave_y * wave_x * window) * np.exp(-1j * phase)
-    still = scipy.fft.fft2((bands[0] - bands[0].mean()) * window)
-    overlap = (here > 0.1 * cutoff_px) & (here < 0.9 * cutoff_px) & (there < 0.9 * cutoff_px)
-    overlap &= there > 0.1 * cutoff_px
-    if not overlap.any():
-        return 0.0
-    a = moved[overlap] * otf_profile(here[overlap], cutoff_px, 0.5)
-    b = still[overlap] * otf_profile(there[overlap], cutoff_px, 0.5)
-    return max(0.0, 2 * float((a * np.conj(b)).real.sum() / (np.abs(b) ** 2).sum()))
-
-
-def _moved_origin(pattern: Pattern, origin: tuple[int, int]) -> Pattern:
-    """Return the pattern with phases for pixel (0, 0) of the whole field."""
-    turn = 2 * np.pi * (pattern.frequency_px[0] * origin[0] + pattern.frequency_px[1] * origin[1])
-    phases = tuple(
-        float(np.angle(np.exp(1j * (phase - order * turn))))
-        for order, phase in enumerate(pattern.phases_rad, start=1)
-    )
-    return dataclasses.replace(pattern, phases_rad=phases)
-
-
-def _central(frames: NDArray[Any], side: int) -> tuple[NDArray[Any], tuple[int, int]]:
-    top, left = (max(0, (n - side) // 2) for n in frames.shape[1:])
-    return frames[:, top : top + side, left : left + side], (top, left)
-
-
-def _taper(side: int) -> FloatArray:
-    edge = max(1, min(side // 8, 24))
-    ramp = np.sin(np.pi / 2 * (np.arange(edge) + 0.5) / edge) ** 2
-    taper = np.ones(side)
-    taper[:edge], taper[side - edge :] = ramp, ramp[::-1]
-    return taper

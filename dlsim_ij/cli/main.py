@@ -23,6 +23,7 @@ VERBS = {
     "score": "Compare images with a truth: PSNR, NRMSE and SSIM in every convention.",
     "report": "Build the report of a results folder again.",
     "prepare": "Cut raw fields of view into a training dataset.",
+    "recon": "Conventional super-resolution images of raw SIM stacks: Wiener SIM.",
     "srrf": "Super-resolution images from the blinking in a time series: SRRF and eSRRF.",
     "simulate": "Make raw SIM stacks with known truth.",
     "train": "Train a network from a configuration file.",

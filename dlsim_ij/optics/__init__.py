@@ -5,7 +5,7 @@ or pixel grids, and the bands of a raw stack. Knows no files, no noise, no netwo
 Start at `pattern.py`.
 """
 
-from dlsim_ij.optics.otf import Optics, otf_profile
+from dlsim_ij.optics.otf import Optics, otf_profile, pixel_transfer
 from dlsim_ij.optics.pattern import Pattern, mixing_matrix, separate_bands
 
-__all__ = ["Optics", "Pattern", "mixing_matrix", "otf_profile", "separate_bands"]
+__all__ = ["Optics", "Pattern", "mixing_matrix", "otf_profile", "pixel_transfer", "separate_bands"]

@@ -75,3 +75,25 @@ def otf_profile(frequency: FloatArray, cutoff: float, damping: float = 1.0) -> F
     d = np.clip(np.asarray(frequency, dtype=np.float64) / cutoff, 0.0, 1.0)
     ideal = 2 / np.pi * (np.arccos(d) - d * np.sqrt(1 - d * d))
     return ideal * damping**d
+
+
+def pixel_transfer(fy: FloatArray, fx: FloatArray) -> FloatArray:
+    """Transfer of a square pixel that averages the light it receives.
+
+    Parameters
+    ----------
+    fy, fx : ndarray
+        Frequencies in cycles per pixel; broadcast against each other.
+
+    Returns
+    -------
+    ndarray
+        sinc(fy) sinc(fx).
+
+    Examples
+    --------
+    >>> pixel_transfer(np.array([0.0, 0.5]), np.array([0.0, 0.0])).round(3).tolist()
+    [1.0, 0.637]
+    """
+    transfer: FloatArray = np.sinc(fy) * np.sinc(fx)
+    return transfer

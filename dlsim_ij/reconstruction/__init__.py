@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.reconstruction.channels import CHANNELS_PER_STACK, wiener_channels
 from dlsim_ij.reconstruction.widefield import widefield
-from dlsim_ij.reconstruction.wiener import SHARP, SOFT, WienerFilter, wiener_images, wiener_sim
+from dlsim_ij.reconstruction.wiener import WienerPlan, wiener_images, wiener_sim
+from dlsim_ij.reconstruction.wiener_filter import (
+    FILTERS,
+    SHARP,
+    SOFT,
+    STANDARD,
+    VENDOR,
+    WienerFilter,
+)
+from dlsim_ij.reconstruction.wiener_parameters import SimParameters, estimate_parameters
 
 if TYPE_CHECKING:
     from dlsim_ij.reconstruction.srrf_convergence import esrrf
@@ -25,13 +34,19 @@ _HOMES = {"srrf": "srrf_ring", "esrrf": "srrf_convergence", "estimate_drift": "s
 
 __all__ = [
     "CHANNELS_PER_STACK",
+    "FILTERS",
     "SHARP",
     "SOFT",
+    "STANDARD",
+    "VENDOR",
+    "SimParameters",
     "WienerFilter",
+    "WienerPlan",
     "equalise_frames",
     "esrrf",
     "estimate_drift",
     "estimate_offset",
+    "estimate_parameters",
     "srrf",
     "widefield",
     "wiener_channels",

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
-from dlsim_ij.reconstruction.wiener import SHARP, SOFT, wiener_images
+from dlsim_ij.reconstruction.wiener import wiener_images
+from dlsim_ij.reconstruction.wiener_filter import SHARP, SOFT
 
 FloatArray = NDArray[np.floating]
 
