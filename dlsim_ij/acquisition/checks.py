@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,11 +63,17 @@ class FrameChecks(Result):
     unevenness: float
     saturated: float
     hot_pixels: int
-    bad_pixels: NDArray[np.bool_] = field(repr=False, compare=False)
 
 
 def check_frames(
-    frames: NDArray[Any], *, permutation: tuple[int, ...], n_angles: int, offset: float, cutoff_px: float
+    frames: NDArray[Any],
+    *,
+    permutation: tuple[int, ...],
+    n_angles: int,
+    offset: float,
+    cutoff_px: float,
+    saturated: NDArray[np.bool_],
+    hot: NDArray[np.bool_],
 ) -> FrameChecks:
     """Measure what a lamp, a stage and a camera can do to a raw stack.
 
@@ -82,6 +88,8 @@ def check_frames(
         Counts without light.
     cutoff_px : float
         Highest frequency that the optics pass, in cycles per pixel.
+    saturated, hot : (N, Y, X) and (Y, X) ndarray of bool
+        From `saturated_pixels` and `hot_pixels`.
 
     Returns
     -------
@@ -93,14 +101,14 @@ def check_frames(
     trend = float((time * means).sum() / (time**2).sum())
     flicker = float((means - overall - trend * time).std())
     grouped = frames[list(permutation)].reshape(n_angles, -1, *frames.shape[1:])
-    angles = grouped.mean(axis=1, dtype=np.float64) - offset
-    levels = angles.mean(axis=(1, 2))
+    angles = grouped.mean(axis=1, dtype=np.float32) - np.float32(offset)
+    levels = angles.mean(axis=(1, 2), dtype=np.float64)
     lit = overall > 0
-    saturated = _saturated(frames)
-    hot = _hot_pixels(frames.mean(axis=0, dtype=np.float64))
     drift, error = _drift(grouped, angles, cutoff_px)
     return FrameChecks(
-        bleaching=-trend / (overall - trend * time[0]) if lit and overall > trend * time[0] else 0.0,
+        bleaching=float(-trend / (overall + trend * time[0]))
+        if lit and overall + trend * time[0] > 0
+        else 0.0,
         flicker=flicker / overall if lit else 0.0,
         angle_spread=float(np.ptp(levels) / levels.mean()) if lit and n_angles > 1 else 0.0,
         drift_px=drift,
@@ -108,7 +116,6 @@ def check_frames(
         unevenness=_unevenness(angles),
         saturated=float(saturated.mean()),
         hot_pixels=int(hot.sum()),
-        bad_pixels=hot | saturated.any(axis=0),
     )
 
 
@@ -150,24 +157,29 @@ def notices(checks: FrameChecks, n_pixels: int) -> list[Notice]:
     return told
 
 
-def _saturated(frames: NDArray[Any]) -> NDArray[np.bool_]:
+def saturated_pixels(frames: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels of (N, Y, X) frames are at the end of a camera's range, if more than a few are."""
     top = frames.max()
-    if top not in _FULL_WELLS or top < 255:
-        return np.zeros(frames.shape, dtype=bool)
-    full: NDArray[np.bool_] = frames == top
-    # one pixel that happens to reach 4095 is no saturated camera
-    return full if full.sum() > max(3, 1e-6 * frames.size) else np.zeros(frames.shape, dtype=bool)
+    if top in _FULL_WELLS:
+        full: NDArray[np.bool_] = frames == top
+        # one pixel that happens to reach 4095 is no saturated camera
+        if full.sum() > max(3, 1e-6 * frames.size):
+            return full
+    return np.zeros(frames.shape, dtype=bool)
 
 
-def _hot_pixels(mean: FloatArray) -> NDArray[np.bool_]:
-    """Find pixels above all eight neighbours by more than the optics' blur can make."""
+def hot_pixels(mean: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which pixels of a mean frame (Y, X) stand above all neighbours by more than blur can make."""
+    mean = mean.astype(np.float32)
     around = np.ones((3, 3), dtype=bool)
     around[1, 1] = False
-    excess = mean - scipy.ndimage.maximum_filter(mean, footprint=around, mode="nearest")
-    detail = mean - scipy.ndimage.median_filter(mean, footprint=around, mode="nearest")
-    usual = 1.4826 * scipy.ndimage.median_filter(np.abs(detail), size=9, mode="nearest")
-    usual = np.maximum(usual, 1.4826 * float(np.median(np.abs(detail))))
-    found: NDArray[np.bool_] = (excess > _HOT * usual) & (usual > 0)
+    highest = scipy.ndimage.maximum_filter(mean, footprint=around, mode="nearest")
+    ring = (9 * scipy.ndimage.uniform_filter(mean, 3, mode="nearest") - mean) / 8
+    detail = np.abs(mean - ring)
+    overall = float(np.median(detail))
+    # the usual detail nearby; a hot pixel must not raise its own bar
+    usual = scipy.ndimage.uniform_filter(np.minimum(detail, 20 * overall), 9, mode="nearest")
+    found: NDArray[np.bool_] = (mean - highest > _HOT * np.maximum(usual, overall)) & (overall > 0)
     return found
 
 
@@ -179,29 +191,32 @@ def _drift(
         return (), 0.0
     angles = central_part(angles, _LARGEST_SIDE_PX)
     height, width = angles.shape[1:]
-    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :]
+    fy = np.fft.fftfreq(height)[:, None].astype(np.float32)
+    fx = np.fft.rfftfreq(width)[None, :].astype(np.float32)
     radius = np.hypot(fy, fx)
     keep = (1 - np.exp(-((radius / (0.08 * cutoff_px)) ** 2))) * otf_profile(radius, cutoff_px, 0.5)
-    window = np.outer(taper(height), taper(width))
+    keep = keep.astype(np.float32)
+    window = np.outer(taper(height), taper(width)).astype(np.float32)
     spectra = [scipy.fft.rfft2((image - image.mean()) * window) * keep for image in angles]
     slopes = np.stack([
-        scipy.fft.irfft2(spectra[0] * 2j * np.pi * f, s=(height, width)).ravel() for f in (fy, fx)
+        scipy.fft.irfft2(spectra[0] * np.complex64(2j * np.pi) * f, s=(height, width)).ravel() for f in (fy, fx)
     ])  # fmt: skip
     first = scipy.fft.irfft2(spectra[0], s=(height, width)).ravel()
     basis = np.vstack([slopes, first])
     normal = basis @ basis.T
-    if not np.linalg.matrix_rank(normal) == 3:
+    if np.linalg.matrix_rank(normal) < 3:
         return tuple((0.0, 0.0) for _ in angles), 0.0
     inverse = np.linalg.inv(normal)
     shifts, errors = [(0.0, 0.0)], []
     for spectrum in spectra[1:]:
         shift = np.zeros(2)
-        for _ in range(4):  # a shift by more than a part of a pixel takes some rounds
-            back = np.exp(2j * np.pi * (fy * shift[0] + fx * shift[1]))
+        for _ in range(8):  # a shift by more than a part of a pixel takes some rounds
+            back = np.exp(2j * np.pi * fy * shift[0]) * np.exp(2j * np.pi * fx * shift[1])
             moved = scipy.fft.irfft2(spectrum * back, s=(height, width)).ravel()
             parts = inverse @ (basis @ moved)
-            shift = shift - parts[:2] / max(parts[2], 1e-3)
-            if np.hypot(*shift) > 8:
+            change = parts[:2] / max(parts[2], 1e-3)
+            shift = shift - change
+            if np.hypot(*change) < 1e-3 or np.hypot(*shift) > 8:
                 break
         left = moved - parts @ basis
         errors.append(float(np.sqrt(left.var() * np.trace(inverse[:2, :2]) * 2)))
@@ -212,8 +227,9 @@ def _drift(
 def _unevenness(angles: FloatArray) -> float:
     if len(angles) < 2:
         return 0.0
-    sigma = max(angles.shape[1:]) / 8
-    smooth = np.stack([scipy.ndimage.gaussian_filter(image, sigma, mode="reflect") for image in angles])
+    small = np.stack([_binned(image) for image in angles])
+    sigma = max(small.shape[1:]) / 8
+    smooth = np.stack([scipy.ndimage.gaussian_filter(image, sigma, mode="reflect") for image in small])
     mean = smooth.mean(axis=0)
     lit = mean > 0.2 * mean.max()
     if mean.max() <= 0 or not lit.any():
@@ -223,3 +239,12 @@ def _unevenness(angles: FloatArray) -> float:
         ratio = image[lit] / mean[lit] / max(float(image[lit].sum() / mean[lit].sum()), 1e-9)
         spans.append(float(np.subtract(*np.percentile(ratio, [95, 5]))))
     return max(spans)
+
+
+def _binned(image: FloatArray) -> FloatArray:
+    """Return block means, at most some 64 along a side: enough for what varies across the field."""
+    block = max(1, min(image.shape) // 64)
+    height, width = (side // block * block for side in image.shape)
+    cut = image[:height, :width].reshape(height // block, block, width // block, block)
+    binned: FloatArray = cut.mean(axis=(1, 3), dtype=np.float64)
+    return binned

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
-from dlsim_ij.acquisition.checks import check_frames, notices
+from dlsim_ij.acquisition.checks import check_frames, hot_pixels, notices, saturated_pixels
 from dlsim_ij.acquisition.fitted import SNR_LOST, SNR_WEAK, FittedReading, beams_seen, fit_reading
 from dlsim_ij.acquisition.layout import Acquisition
-from dlsim_ij.acquisition.light import measure_light
+from dlsim_ij.acquisition.light import Light, measure_light
 from dlsim_ij.acquisition.order import (
     Reading,
     Scatter,
@@ -20,8 +20,9 @@ from dlsim_ij.acquisition.order import (
     frame_scatter,
     possible_readings,
     rank_readings,
+    with_support,
 )
-from dlsim_ij.acquisition.shuffled import sort_frames
+from dlsim_ij.acquisition.shuffled import canonical, improve, sort_frames
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 
@@ -164,28 +165,21 @@ def _sorted(
 ) -> FittedReading | None:
     """Sort the frames blindly, and return the outcome if it explains them and stands the test."""
     layouts = dict.fromkeys((r.n_angles, r.n_phases) for r in ([given] if given else []) + list(ranked))
+    drawn = scatter.bootstrap()
+    named = np.array([evidence(drawn, reading) for reading in ranked]).max(axis=0) if ranked else -np.inf
     for n_angles, n_phases in layouts:
         if n_angles == 1 and n_phases < 4:
             continue  # three phases have one order only
-        sorted_ = sort_frames(signal, scatter, optics.cutoff_px, n_angles, n_phases)
-        drawn = scatter.bootstrap()
-        # the same frames with order 1 and 2 exchanged are explained as well, and are told by their period
-        own = evidence(drawn, sorted_) + 1e-6
-        named = np.array([evidence(drawn, reading) for reading in ranked]).max(axis=0)
-        support = float((own > named).mean())
-        if support < _SORTED_SUPPORT:
-            continue
-        fitted = fit_reading(signal, _with_support(sorted_, support), optics)
-        if fitted.fit:
-            return fitted
+        starts = [improve(scatter, r) for r in ranked if (r.n_angles, r.n_phases) == (n_angles, n_phases)]
+        starts.append(sort_frames(signal, scatter, optics.cutoff_px, n_angles, n_phases))
+        for start in sorted(starts, key=lambda r: -evidence(scatter.total()[None], r)[0]):
+            # order 1 and 2 exchanged explain the frames as well; their periods, in the fit, tell them apart
+            support = float((evidence(drawn, start) + 1e-6 > named).mean())
+            if support >= _SORTED_SUPPORT:
+                fitted = fit_reading(signal, with_support(canonical(start), support), optics)
+                if fitted.fit:
+                    return fitted
     return None
-
-
-def _with_support(reading: Reading, support: float) -> Reading:
-    return Reading(
-        n_angles=reading.n_angles, n_phases=reading.n_phases, order=reading.order,
-        permutation=reading.permutation, support=support,
-    )  # fmt: skip
 
 
 def _same(a: Reading, b: Reading) -> bool:
@@ -200,16 +194,17 @@ def _described(
     if not serious:
         serious = _order_problem(reading, given)
     beams, beams_confidence = beams_seen(chosen.patterns)
+    saturated, hot = saturated_pixels(frames), hot_pixels(frames.mean(axis=0, dtype=np.float32))
+    light = measure_light(frames, optics.cutoff_px, ignore=hot | saturated.any(axis=0))
     checks = check_frames(
-        frames, permutation=reading.permutation, n_angles=reading.n_angles,
-        offset=estimate_offset(frames), cutoff_px=optics.cutoff_px,
-    )  # fmt: skip
-    light = measure_light(frames, optics.cutoff_px, ignore=checks.bad_pixels)
-    if light.offset_adu is not None and light.offset_adu > 0:
-        checks = check_frames(
-            frames, permutation=reading.permutation, n_angles=reading.n_angles,
-            offset=light.offset_adu, cutoff_px=optics.cutoff_px,
-        )  # fmt: skip
+        frames,
+        permutation=reading.permutation,
+        n_angles=reading.n_angles,
+        offset=_offset(light, frames),
+        cutoff_px=optics.cutoff_px,
+        saturated=saturated,
+        hot=hot,
+    )
     told = [*serious, *_weak_patterns(chosen.patterns), *notices(checks, frames[0].size)]
     return Acquisition(
         n_angles=reading.n_angles,
@@ -228,6 +223,14 @@ def _described(
     )
 
 
+def _offset(light: Light, frames: NDArray[Any]) -> float:
+    """Return the measured offset if it is one, else the darkest pixels."""
+    darkest = estimate_offset(frames)
+    if light.offset_adu is None or light.offset_error is None or light.offset_error > 5:
+        return darkest
+    return light.offset_adu
+
+
 def _order_problem(reading: Reading, given: Reading | None) -> list[Notice]:
     """Name the order in which the frames make sense, if it is not the one that is needed."""
     layout = f"{reading.n_angles} angles x {reading.n_phases} phases"
@@ -241,8 +244,8 @@ def _order_problem(reading: Reading, given: Reading | None) -> list[Notice]:
     )
     if given is not None and (reading.n_angles, reading.n_phases) != (given.n_angles, given.n_phases):
         return [(
-            f"The frames are not {given.n_angles} angles x {given.n_phases} phases: {found}, as {layout}, they "
-            f"show {reading.n_angles} regular patterns.",
+            f"The frames are not {given.n_angles} angles x {given.n_phases} phases: {found}, as {layout}, "
+            f"they show {reading.n_angles} regular patterns.",
             f"Give --layout {reading.n_angles}x{reading.n_phases}"
             + ("." if reading.order == "angle-major" else ", and sort them (dlsim check --fix-order)."),
         )]  # fmt: skip

@@ -38,9 +38,11 @@ class Light(Result):
     gain_adu_per_electron, gain_error : float or None
         Counts per photo-electron, and the standard error of the line.
     offset_adu, offset_error : float or None
-        Counts without light.
+        Counts without light. Where the third cumulant is too noisy, as in bright frames, it is supposed
+        that there is no read noise, and the error allows for one electron of it.
     read_noise_electrons : float or None
-        A root of a small difference: good to some tenths of an electron.
+        A root of a small difference: good to some tenths of an electron. None where the third cumulant
+        does not tell.
     photons : float or None
         Photo-electrons per pixel and frame at the 99.5 % level of the mean frame.
     photons_mean : float or None
@@ -89,13 +91,14 @@ def measure_light(
         return UNKNOWN
     mean = frames.mean(axis=0)
     kernel = scipy.fft.irfft2(band, s=(height, width))
-    second, third = np.zeros((height, width)), np.zeros((height, width))
+    second, third = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     # a window keeps the step between opposite edges out; inside it is 1
-    window = np.outer(taper(height), taper(width))
+    window = np.outer(taper(height), taper(width)).astype(np.float32)
     for frame in frames:
         noise = scipy.fft.irfft2(scipy.fft.rfft2((frame - mean) * window) * band, s=(height, width))
-        second += noise**2
-        third += noise**3
+        power = noise * noise
+        second += power
+        third += power * noise
     second /= (n - 1) * float((kernel**2).sum())
     third /= n * (1 - 1 / n) * (1 - 2 / n) * float((kernel**3).sum())
 
@@ -115,32 +118,35 @@ def measure_light(
     gain, intercept, gain_error, _ = _line(brightness, variance, variance)
     if gain < _CLEAR * gain_error:
         return UNKNOWN
-    no_light = -intercept / gain  # where the line of the variance meets zero: offset - gain * read noise^2
+    # where the line of the variance meets zero: the offset less gain * read noise^2
+    no_light, no_light_error = -intercept / gain, _crossing_error(brightness, variance, variance)
     slope, start, slope_error, _ = _line(brightness, skewness, variance**1.5)
-    darkest = float(np.percentile(level[usable], 0.5))
-    offset: float | None = None
-    offset_error: float | None = None
-    if slope > _CLEAR * slope_error:
+    skew_error = _crossing_error(brightness, skewness, variance**1.5)
+    offset, offset_error, read_noise = no_light, float(np.hypot(no_light_error, gain)), None
+    if slope > _CLEAR * slope_error and skew_error < offset_error:
+        darkest = float(np.percentile(level[usable], 0.5))
         offset = float(np.clip(-start / slope, no_light, max(darkest, no_light)))
-        scatter = float(np.std((skewness - slope * brightness - start) / variance**1.5))
-        weight = 1 / variance**3
-        centre = float((brightness * weight).sum() / weight.sum())
-        offset_error = float(
-            np.hypot(scatter / np.sqrt(weight.sum()) / slope, (offset - centre) * slope_error / slope)
-        )
-    base = offset if offset is not None else no_light
+        offset_error = skew_error
+        read_noise = float(np.sqrt((offset - no_light) / gain))
     return Light(
-        gain_adu_per_electron=float(gain),
-        gain_error=float(gain_error),
+        gain_adu_per_electron=gain,
+        gain_error=gain_error,
         offset_adu=offset,
         offset_error=offset_error,
-        read_noise_electrons=None if offset is None else float(np.sqrt(max(0.0, (offset - no_light) / gain))),
-        photons=float(max(0.0, np.percentile(level, _WIDEFIELD_PERCENT) - base) / gain),
-        photons_mean=float(max(0.0, float(mean.mean()) - base) / gain),
+        read_noise_electrons=read_noise,
+        photons=float(max(0.0, np.percentile(level, _WIDEFIELD_PERCENT) - offset) / gain),
+        photons_mean=float(max(0.0, float(mean.mean()) - offset) / gain),
     )
 
 
 def _line(x: FloatArray, y: FloatArray, error: FloatArray) -> tuple[float, float, float, float]:
     """Return slope, intercept and their standard errors, from the scatter about the line."""
     (slope, intercept), covariance = np.polyfit(x, y, 1, w=1 / error, cov=True)
-    return float(slope), float(intercept), *(float(v) for v in np.sqrt(np.diag(covariance)))  # type: ignore[return-value]
+    return float(slope), float(intercept), float(covariance[0, 0] ** 0.5), float(covariance[1, 1] ** 0.5)
+
+
+def _crossing_error(x: FloatArray, y: FloatArray, error: FloatArray) -> float:
+    """Return the standard error of where the line meets zero."""
+    (slope, intercept), covariance = np.polyfit(x, y, 1, w=1 / error, cov=True)
+    towards = np.array([intercept / slope**2, -1 / slope])
+    return float(np.sqrt(towards @ covariance @ towards))

@@ -232,15 +232,16 @@ def phase_basis(n_angles: int, n_phases: int) -> list[tuple[tuple[int, int], Flo
 def rank_readings(scatter: Scatter, readings: Sequence[Reading]) -> list[Reading]:
     """Return the readings with their support, best first."""
     if len(readings) == 1:
-        return [_supported(readings[0], 1.0)]
+        return [with_support(readings[0], 1.0)]
     whole = np.array([evidence(scatter.total()[None], reading)[0] for reading in readings])
     drawn = np.array([evidence(scatter.bootstrap(), reading) for reading in readings])
     wins = np.bincount(drawn.argmax(axis=0), minlength=len(readings)) / drawn.shape[1]
     best = sorted(range(len(readings)), key=lambda i: (wins[i], whole[i]), reverse=True)
-    return [_supported(readings[i], float(wins[i])) for i in best]
+    return [with_support(readings[i], float(wins[i])) for i in best]
 
 
-def _supported(reading: Reading, support: float) -> Reading:
+def with_support(reading: Reading, support: float) -> Reading:
+    """Return the reading with another support."""
     return Reading(
         n_angles=reading.n_angles, n_phases=reading.n_phases, order=reading.order,
         permutation=reading.permutation, support=support,

@@ -49,13 +49,30 @@ def sort_frames(
     for _ in range(n_angles):
         strength = np.where(ring, (np.abs(waves[left]) ** 2).sum(axis=0), 0)
         peak = np.unravel_index(int(np.argmax(strength)), ring.shape)
-        answers = waves[(slice(None), *peak)]
+        answers = waves[:, peak[0], peak[1]]
         own = sorted(left, key=lambda j: -abs(answers[j]))[:n_phases]
         own.sort(key=lambda j: float(np.angle(answers[j])))
         sorted_frames += _as_first_order(waves, own, peak)
         left = [j for j in left if j not in own]
     start = Reading(n_angles=n_angles, n_phases=n_phases, order="other", permutation=tuple(sorted_frames))
     return improve(scatter, start)
+
+
+def canonical(reading: Reading) -> Reading:
+    """Return the same reading with the earliest frame of every angle first, and the angles by these.
+
+    Where the phases start and which way they step is free.
+    """
+    groups = np.array(reading.permutation).reshape(reading.n_angles, reading.n_phases)
+    sorted_groups = []
+    for group in groups:
+        own = np.roll(group, -int(group.argmin()))
+        sorted_groups.append(own if own[1] < own[-1] else np.roll(own[::-1], 1))
+    sorted_groups.sort(key=lambda own: int(own[0]))
+    return Reading(
+        n_angles=reading.n_angles, n_phases=reading.n_phases, order=reading.order,
+        permutation=tuple(int(i) for i in np.concatenate(sorted_groups)),
+    )  # fmt: skip
 
 
 def improve(scatter: Scatter, reading: Reading) -> Reading:
@@ -84,14 +101,14 @@ def improve(scatter: Scatter, reading: Reading) -> Reading:
 def _pattern_spectra(signal: NDArray[Any], cutoff_px: float) -> tuple[ComplexArray, NDArray[np.bool_]]:
     """Return the spectra of deviation times mean, and where a pattern can lie."""
     signal = central_part(signal, _LARGEST_SIDE_PX)
-    n, height, width = signal.shape
+    height, width = signal.shape[1:]
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
     keep = (1 - np.exp(-((radius / (0.12 * cutoff_px)) ** 2))) * np.sqrt(otf_profile(radius, cutoff_px, 0.5))
     window = np.outer(taper(height), taper(width))
     mean = signal.mean(axis=0)
 
     def sharp(image: FloatArray) -> FloatArray:
-        return scipy.fft.irfft2(scipy.fft.rfft2(image * window) * keep, s=(height, width))  # type: ignore[no-any-return]
+        return scipy.fft.irfft2(scipy.fft.rfft2(image * window) * keep, s=(height, width))
 
     still = sharp(mean - mean.mean())
     waves = np.stack([scipy.fft.rfft2(sharp(frame - mean) * still) for frame in signal]).astype(np.complex64)
