@@ -198,9 +198,8 @@ def _drift(
     keep = keep.astype(np.float32)
     window = np.outer(taper(height), taper(width)).astype(np.float32)
     spectra = [scipy.fft.rfft2((image - image.mean()) * window) * keep for image in angles]
-    slopes = np.stack([
-        scipy.fft.irfft2(spectra[0] * np.complex64(2j * np.pi) * f, s=(height, width)).ravel() for f in (fy, fx)
-    ])  # fmt: skip
+    turned = spectra[0] * np.complex64(2j * np.pi)
+    slopes = np.stack([scipy.fft.irfft2(turned * f, s=(height, width)).ravel() for f in (fy, fx)])
     first = scipy.fft.irfft2(spectra[0], s=(height, width)).ravel()
     basis = np.vstack([slopes, first])
     normal = basis @ basis.T

@@ -86,7 +86,9 @@ class RawStacks(Result):
     series : tuple of (str, int)
         Axes in front of the frames, outermost first; empty for a single stack.
     frames : (..., n_frames, Y, X) ndarray
-        The axes of `series`, then angle-major frames.
+        The axes of `series`, then the frames: angle-major, if the file is as it should be.
+    storage : str
+        How the file holds them, see `storage.py`.
     """
 
     n_angles: int
@@ -94,6 +96,7 @@ class RawStacks(Result):
     series: tuple[tuple[str, int], ...]
     attributes: dict[str, object] = field(repr=False, compare=False)
     frames: NDArray[np.generic] = field(repr=False, compare=False)
+    storage: str = "flat"
 
     def __len__(self) -> int:
         return int(np.prod([size for _, size in self.series], dtype=int))
