@@ -118,10 +118,12 @@ def main() -> None:
     parser.add_argument("--most", type=float, default=1000.0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [judged(number, options.least, options.most) for number in range(options.count)]
+    rows = []
+    for number in range(options.count):
+        rows.append(judged(number, options.least, options.most))
+        if options.json:
+            print(json.dumps(rows[-1]), flush=True)
     if options.json:
-        for row in rows:
-            print(json.dumps(row))
         return
     for key in ("layout", "order", "structure"):
         print("\n".join(table(rows, key)), end="\n\n")

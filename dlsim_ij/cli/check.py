@@ -159,8 +159,8 @@ def _about_the_file(examined: Examined) -> list[Notice]:
     told = []
     if examined.enlargement is not None:
         told.append((
-            f"The frames had been enlarged {examined.enlargement.scale} times with ImageJ's bicubic; the "
-            f"native pixels were recovered to within {examined.enlargement.misfit_rms:.2g} counts and judged.",
+            f"The frames had been enlarged {examined.enlargement.scale} times with ImageJ's bicubic; the native "
+            f"pixels, recovered to within {examined.enlargement.misfit_rms:.2g} counts, were judged.",
             "Give frames as the camera wrote them, if you have them.",
         ))  # fmt: skip
     if not examined.pixel_size_known:
