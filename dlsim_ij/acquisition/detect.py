@@ -10,29 +10,39 @@ from numpy.typing import NDArray
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.acquisition.checks import check_frames, hot_pixels, notices, saturated_pixels
-from dlsim_ij.acquisition.fitted import SNR_LOST, SNR_WEAK, FittedReading, beams_seen, fit_reading
+from dlsim_ij.acquisition.fitted import (
+    SNR_LOST,
+    SNR_WEAK,
+    FittedReading,
+    beams_guessed,
+    beams_seen,
+    fit_reading,
+)
 from dlsim_ij.acquisition.layout import Acquisition
 from dlsim_ij.acquisition.light import Light, measure_light
 from dlsim_ij.acquisition.order import (
     Reading,
     Scatter,
+    clearness,
     evidence,
+    explained,
     frame_scatter,
     possible_readings,
     rank_readings,
-    with_support,
 )
-from dlsim_ij.acquisition.shuffled import canonical, improve, sort_frames
+from dlsim_ij.acquisition.shuffled import canonical, every_second, improve, sort_frames
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 
 Notice = tuple[str, str]
 
-# A reading that no bootstrap sample supports is not worth a fit, and the others are few.
+# A reading that few bootstrap samples support is not worth a fit.
 _WORTH_A_FIT = 0.02
-_MOST_FITS = 4
-_CLEAR = 0.9  # support from which the runner-up need not be tried
-_SORTED_SUPPORT = 0.8
+_MOST_FITS = 3
+_CLEAR = 0.95  # support from which the runner-up need not be tried
+_WELL_EXPLAINED = 0.8
+_TOLD = 0.5  # confidence from which an order is named
+_BETTER = 3.0  # standard deviations by which a free order must explain the frames better than a named one
 
 
 def detect_acquisition(
@@ -84,9 +94,10 @@ def detect_acquisition(
     signal = equalise_frames(frames, estimate_offset(frames))
     if known is not None and given is not None:
         chosen, confidence = fit_reading(signal, given, optics, known), 0.0
+        beams = beams_seen(chosen.patterns)
     else:
-        chosen, confidence = _choose(signal, given, n_angles, n_phases, optics)
-    return _described(frames, chosen, given, confidence, optics)
+        chosen, confidence, beams = _choose(signal, given, n_angles, n_phases, optics)
+    return _described(frames, chosen, given, confidence, beams, optics)
 
 
 def _given(
@@ -111,75 +122,84 @@ def _given(
 
 def _choose(
     signal: NDArray[Any], given: Reading | None, n_angles: int | None, n_phases: int | None, optics: Optics
-) -> tuple[FittedReading, float]:
-    """Return the reading that the frames support and whose patterns stand the test, and the confidence."""
+) -> tuple[FittedReading, float, tuple[int, float]]:
+    """Return the reading that the frames support and whose patterns stand the test.
+
+    With the confidence, and the number of beams with its own.
+    """
+    asked = n_phases if given is None else None
     allowed = [
         reading
-        for reading in possible_readings(len(signal))
-        if given is not None or (n_angles or reading.n_angles, n_phases or reading.n_phases)
-        == (reading.n_angles, reading.n_phases)
-    ]  # fmt: skip
+        for reading in possible_readings(len(signal), n_phases=asked)
+        if given is not None or n_angles in (None, reading.n_angles)
+    ]
     if not allowed and given is None:
         raise LayoutError(
             f"{len(signal)} frames are not {n_angles or 'any'} angles x {n_phases or 'any'} phases",
             "a raw stack has 1 to 6 angles and 3 to 9 phases, such as 3 x 5 or 3 x 3",
         )
     scatter = frame_scatter(signal, optics.cutoff_px)
-    ranked = rank_readings(scatter, allowed) if allowed else []
-    queue = [r for r in ranked[:_MOST_FITS] if r.support >= _WORTH_A_FIT]
+    ranked = _ranked(signal, scatter, allowed, optics.cutoff_px) if allowed else []
+    queue = [r for r in ranked[:_MOST_FITS] if r.support >= _WORTH_A_FIT] or ranked[:1]
     if given is not None:
-        same = [r for r in ranked if _same(r, given)]
-        queue = [*(same or [given]), *(r for r in queue if not _same(r, given))]
+        same = [r for r in ranked if _same(r, given)] or [given]
+        queue = [*same, *(r for r in queue if not _same(r, given))]
     tried: list[FittedReading] = []
     for reading in queue:
         tried.append(fit_reading(signal, reading, optics))
+        if not tried[-1].fit and reading.n_phases in (5, 7):
+            exchanged = fit_reading(signal, canonical(every_second(reading)), optics)
+            tried += [exchanged] if exchanged.fit else []
         passing = [one for one in tried if one.fit]
-        if passing and (given is not None or passing[0].reading.support >= _CLEAR):
+        if (given is not None and passing) or reading.support >= _CLEAR:
             break
-    if passing:
-        best = passing[0]
-        return best, _confidence(best.reading, ranked, rivals=len(passing) - 1)
-    other = _sorted(signal, scatter, ranked, given, optics)
-    if other is not None:
-        return other, 0.95 * other.reading.support
-    # nothing stands the test: the frames' own best guess is told, with what is against it
-    return tried[0], 0.3 * tried[0].reading.support
+    chosen = passing[0] if passing else tried[0]
+    matrix = scatter.total()
+    explains = explained(matrix, chosen.reading)
+    confidence = _confidence(chosen, ranked, explains, rivals=max(0, len(passing) - 1))
+    beams = beams_seen(chosen.patterns) if chosen.fit else beams_guessed(matrix, chosen.reading)
+    return chosen, confidence, beams
 
 
-def _confidence(reading: Reading, ranked: Sequence[Reading], *, rivals: int) -> float:
-    """Return the probability that a reading with good patterns is right.
-
-    Patterns that form a regular set are a second witness: chance makes one in a wrong reading rarely.
-    Calibrated by benchmarks/order_table.py.
-    """
-    if not ranked:
-        return 0.5
-    if rivals:
-        return 0.5 * reading.support
-    doubt = 1 - reading.support
-    return max(0.6, 1 - 0.5 * doubt) if _same(ranked[0], reading) else 0.5 + 0.4 * reading.support
-
-
-def _sorted(
-    signal: NDArray[Any], scatter: Scatter, ranked: Sequence[Reading], given: Reading | None, optics: Optics
-) -> FittedReading | None:
-    """Sort the frames blindly, and return the outcome if it explains them and stands the test."""
-    layouts = dict.fromkeys((r.n_angles, r.n_phases) for r in ([given] if given else []) + list(ranked))
+def _ranked(
+    signal: NDArray[Any], scatter: Scatter, allowed: Sequence[Reading], cutoff_px: float
+) -> list[Reading]:
+    """Return the named readings, and freely sorted ones if those explain the frames clearly better."""
+    matrix = scatter.total()
+    ranked = rank_readings(scatter, allowed)
+    best = ranked[0]
+    swapped = improve(scatter, best)
+    gain = float(evidence(matrix[None], swapped)[0] - evidence(matrix[None], best)[0])
+    if explained(matrix, best) > _WELL_EXPLAINED and gain < 1e-6:
+        return ranked
+    layouts = dict.fromkeys((r.n_angles, r.n_phases) for r in ranked if r.n_angles > 1 or r.n_phases > 3)
     drawn = scatter.bootstrap()
-    named = np.array([evidence(drawn, reading) for reading in ranked]).max(axis=0) if ranked else -np.inf
-    for n_angles, n_phases in layouts:
-        if n_angles == 1 and n_phases < 4:
-            continue  # three phases have one order only
-        starts = [improve(scatter, r) for r in ranked if (r.n_angles, r.n_phases) == (n_angles, n_phases)]
-        starts.append(sort_frames(signal, scatter, optics.cutoff_px, n_angles, n_phases))
-        for start in sorted(starts, key=lambda r: -evidence(scatter.total()[None], r)[0]):
-            # order 1 and 2 exchanged explain the frames as well; their periods, in the fit, tell them apart
-            support = float((evidence(drawn, start) + 1e-6 > named).mean())
-            if support >= _SORTED_SUPPORT:
-                fitted = fit_reading(signal, with_support(canonical(start), support), optics)
-                if fitted.fit:
-                    return fitted
-    return None
+    named = np.array([evidence(drawn, reading) for reading in ranked]).max(axis=0)
+    free = [
+        reading
+        for reading in sort_frames(signal, scatter, cutoff_px, layouts)
+        if clearness(evidence(drawn, reading), named) > _BETTER and explained(matrix, reading) > 0.5
+    ]
+    return rank_readings(scatter, [*free, *allowed]) if free else ranked
+
+
+def _confidence(chosen: FittedReading, ranked: Sequence[Reading], explains: float, *, rivals: int) -> float:
+    """Return the probability that a reading is right.
+
+    Two witnesses: the scatter of the frames, and patterns that form a regular set. Without the second
+    (too little overlap of the bands, too few structures) it stays at 0.9 at most. Checked by
+    benchmarks/order_table.py.
+    """
+    support = chosen.reading.support
+    if not ranked:
+        return 0.5 if chosen.fit else 0.0
+    if chosen.fit and rivals:  # both cannot be right
+        return 0.5 * support
+    if chosen.fit:
+        return 1 - 0.5 * (1 - support) if support > 0.5 else 0.5 + 0.5 * support
+    if chosen.reading.order == "other" and chosen.reading.n_phases in (5, 7, 9):
+        support *= 0.6  # which order is the first, the period would have told
+    return 0.9 * support * min(1.0, explains / 0.5)
 
 
 def _same(a: Reading, b: Reading) -> bool:
@@ -187,13 +207,17 @@ def _same(a: Reading, b: Reading) -> bool:
 
 
 def _described(
-    frames: NDArray[Any], chosen: FittedReading, given: Reading | None, confidence: float, optics: Optics
+    frames: NDArray[Any],
+    chosen: FittedReading,
+    given: Reading | None,
+    confidence: float,
+    beams: tuple[int, float],
+    optics: Optics,
 ) -> Acquisition:
     reading = chosen.reading
     serious = list(chosen.problems)
-    if not serious:
-        serious = _order_problem(reading, given)
-    beams, beams_confidence = beams_seen(chosen.patterns)
+    if confidence > _TOLD or not serious:
+        serious = [*_order_problem(reading, given), *serious]
     saturated, hot = saturated_pixels(frames), hot_pixels(frames.mean(axis=0, dtype=np.float32))
     light = measure_light(frames, optics.cutoff_px, ignore=hot | saturated.any(axis=0))
     checks = check_frames(
@@ -209,15 +233,15 @@ def _described(
     return Acquisition(
         n_angles=reading.n_angles,
         n_phases=reading.n_phases,
-        order=reading.order if not chosen.problems or given is not None else "unknown",
+        order=reading.order if confidence > _TOLD or not chosen.problems else "unknown",
         patterns=chosen.patterns,
         optics=optics,
         warnings=tuple(told),
         fit=not serious,
         permutation=reading.permutation,
         confidence=confidence,
-        beams=beams,
-        beams_confidence=beams_confidence if not chosen.problems else 0.3,
+        beams=beams[0],
+        beams_confidence=beams[1],
         light=light,
         checks=checks,
     )

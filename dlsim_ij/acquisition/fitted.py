@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlsim_ij.acquisition.order import Reading
+from dlsim_ij.acquisition.order import Reading, variances
 from dlsim_ij.acquisition.pattern_fit import (
     CLEAR_PEAK,
     REGULAR_DEG,
@@ -30,6 +30,7 @@ Notice = tuple[str, str]
 # the signal-to-noise ratio is below 8, chance does better.
 SNR_LOST, SNR_WEAK = 8.0, 12.0
 IN_STEP = 0.3
+_SECOND_ORDER = 0.02  # of the variance of order 1; phase errors of 2 degrees make 0.002 of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,3 +133,12 @@ def beams_seen(patterns: Sequence[Pattern]) -> tuple[int, float]:
         return 2, 0.99 if len(patterns[0].steps_rad) >= 5 else 0.9
     seen = float(np.mean([p.snr[1] >= CLEAR_PEAK for p in patterns]))
     return 3, 0.6 + 0.39 * seen
+
+
+def beams_guessed(matrix: NDArray[Any], reading: Reading) -> tuple[int, float]:
+    """Return the number of beams from how strongly the frames vary with order 2, where no fit succeeded."""
+    if reading.n_phases < 5:
+        return 2, 0.9
+    found = variances(matrix, reading)
+    first, second = (sum(found[angle, order] - 1 for angle in range(reading.n_angles)) for order in (1, 2))
+    return (2, 0.6) if second < _SECOND_ORDER * first else (3, 0.7)

@@ -14,6 +14,7 @@ which it is best. A field whose light sits in one corner has few independent blo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,7 @@ from dlsim_ij.results import Result
 FloatArray = NDArray[np.floating]
 
 PHASES = range(3, 10)
+USUAL_PHASES = range(3, 6)
 ANGLES = range(1, 7)
 ORDERS = ("angle-major", "phase-major")
 _BLOCKS = 6  # along a side
@@ -111,22 +113,26 @@ def order_permutation(order: str, n_angles: int, n_phases: int) -> tuple[int, ..
     raise LayoutError(f"no order is called '{order}'", f"use one of {', '.join(ORDERS)}")
 
 
-def possible_readings(n_frames: int) -> list[Reading]:
+def possible_readings(n_frames: int, *, n_phases: int | None = None) -> list[Reading]:
     """List the layouts and named orders that a number of frames allows.
+
+    Six phases and more are rare, and explain whatever fewer phases explain: they are considered only where
+    nothing else fits the number, or if `n_phases` asks for them.
 
     Examples
     --------
     >>> [(r.n_angles, r.n_phases, r.order) for r in possible_readings(6)]
-    [(2, 3, 'angle-major'), (2, 3, 'phase-major'), (1, 6, 'angle-major')]
+    [(2, 3, 'angle-major'), (2, 3, 'phase-major')]
     """
+    fitting = [p for p in PHASES if n_frames % p == 0 and n_frames // p in ANGLES]
+    usual = [p for p in fitting if p in USUAL_PHASES] or fitting
     return [
         Reading(
-            n_angles=n_frames // n_phases, n_phases=n_phases, order=order,
-            permutation=order_permutation(order, n_frames // n_phases, n_phases),
+            n_angles=n_frames // phases, n_phases=phases, order=order,
+            permutation=order_permutation(order, n_frames // phases, phases),
         )
-        for n_phases in PHASES
-        if n_frames % n_phases == 0 and n_frames // n_phases in ANGLES
-        for order in (ORDERS if n_frames > n_phases else ORDERS[:1])
+        for phases in (usual if n_phases is None else [p for p in fitting if p == n_phases])
+        for order in (ORDERS if n_frames > phases else ORDERS[:1])
     ]  # fmt: skip
 
 
@@ -229,15 +235,49 @@ def phase_basis(n_angles: int, n_phases: int) -> list[tuple[tuple[int, int], Flo
     return basis
 
 
+def variances(matrix: FloatArray, reading: Reading) -> dict[tuple[int, int], float]:
+    """Return the mean variance of each (angle, harmonic), and between the angles, (-1, 0)."""
+    order = np.array(reading.permutation)
+    sorted_ = matrix[np.ix_(order, order)]
+    return {
+        place: float(np.einsum("in,nm,im->", vectors, sorted_, vectors) / len(vectors))
+        for place, vectors in phase_basis(reading.n_angles, reading.n_phases)
+    }
+
+
+def explained(matrix: FloatArray, reading: Reading) -> float:
+    """Return how much of what varies are phases: 1 if the means of the angles are alike but for noise.
+
+    A series that is no SIM stack, or one read wrongly, varies between the means as much as within angles.
+    """
+    found = variances(matrix, reading)
+    between = found.pop((-1, 0), 1.0)
+    within = float(np.mean(list(found.values())))
+    return float(np.clip(1 - (between - 1) / (within - 1), 0, 1)) if within > 1 else 0.0
+
+
 def rank_readings(scatter: Scatter, readings: Sequence[Reading]) -> list[Reading]:
-    """Return the readings with their support, best first."""
+    """Return the readings with their support, best first.
+
+    The support is the share of the bootstrap samples in which a reading is best, or less if its margin
+    over the closest rival is small against the scatter of that margin.
+    """
     if len(readings) == 1:
         return [with_support(readings[0], 1.0)]
-    whole = np.array([evidence(scatter.total()[None], reading)[0] for reading in readings])
     drawn = np.array([evidence(scatter.bootstrap(), reading) for reading in readings])
     wins = np.bincount(drawn.argmax(axis=0), minlength=len(readings)) / drawn.shape[1]
-    best = sorted(range(len(readings)), key=lambda i: (wins[i], whole[i]), reverse=True)
-    return [with_support(readings[i], float(wins[i])) for i in best]
+    order = sorted(range(len(readings)), key=lambda i: (wins[i], drawn[i].mean()), reverse=True)
+    best = order[0]
+    closest = min(clearness(drawn[best], drawn[i]) for i in order[1:])
+    sure = 0.5 * (1 + math.erf(0.7 * closest / math.sqrt(2)))  # of a normal margin, with some reserve
+    supports = np.minimum(wins, sure) if wins[best] > 0 else wins
+    return [with_support(readings[i], float(supports[i])) for i in order]
+
+
+def clearness(one: FloatArray, other: FloatArray) -> float:
+    """Return the mean margin of `one` over `other` in units of its standard deviation."""
+    margin = one - other
+    return float(margin.mean() / max(float(margin.std()), 1e-12))
 
 
 def with_support(reading: Reading, support: float) -> Reading:

@@ -6,13 +6,23 @@ Frames are grouped by the wave to which they answer most strongly, and sorted by
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 from numpy.typing import NDArray
 
-from dlsim_ij.acquisition.order import Reading, Scatter, central_part, evidence, taper
+from dlsim_ij.acquisition.order import (
+    Reading,
+    Scatter,
+    central_part,
+    evidence,
+    order_permutation,
+    taper,
+    variances,
+)
 from dlsim_ij.optics import otf_profile
 
 FloatArray = NDArray[np.floating]
@@ -21,41 +31,94 @@ ComplexArray = NDArray[np.complexfloating]
 _LARGEST_SIDE_PX = 512
 _RING = (0.15, 1.0)  # of the cut-off: where a first or second order can lie
 _MOST_SWAPS = 40
+_RANDOM_GUESSES = 4
+_ALONE = 0.05  # of the other order's variance: as good as none
 
 
 def sort_frames(
-    signal: NDArray[Any], scatter: Scatter, cutoff_px: float, n_angles: int, n_phases: int
-) -> Reading:
-    """Find the order of shuffled frames, supposing a layout.
+    signal: NDArray[Any], scatter: Scatter, cutoff_px: float, layouts: Iterable[tuple[int, int]]
+) -> list[Reading]:
+    """Find the order of shuffled frames for each of some layouts.
 
     Parameters
     ----------
     signal : (N, Y, X) ndarray
         As for `frame_scatter`.
     scatter : Scatter
-        Of the same frames: the first guess is improved by swaps of two frames as long as they help.
+        Of the same frames: first guesses are improved by swaps of two frames as long as they help.
     cutoff_px : float
         In cycles per pixel.
-    n_angles, n_phases : int
+    layouts : iterable of (int, int)
+        Angles and phases.
 
     Returns
     -------
-    Reading
-        With the order "other"; its support is not measured here.
+    list of Reading
+        One per layout, with the order "other"; their support is not measured here.
     """
-    waves, ring = _pattern_spectra(signal, cutoff_px)
-    left = list(range(len(signal)))
-    sorted_frames: list[int] = []
+    waves, ring = pattern_spectra(signal, cutoff_px)
+    matrix = scatter.total()
+    rng = np.random.default_rng(0)
+    found = []
+    for n_angles, n_phases in layouts:
+        guesses = [
+            _by_wave(waves, ring, n_angles, n_phases),
+            _by_likeness(matrix, n_angles, n_phases),
+            tuple(range(len(signal))),
+            order_permutation("phase-major", n_angles, n_phases),
+            *(tuple(rng.permutation(len(signal)).tolist()) for _ in range(_RANDOM_GUESSES)),
+        ]
+        readings = [improve(scatter, _free(n_angles, n_phases, guess)) for guess in guesses]
+        best = max(readings, key=lambda r: float(evidence(matrix[None], r)[0]))
+        found.append(canonical(_orders_told_apart(best, waves, ring, matrix)))
+    return found
+
+
+def _free(n_angles: int, n_phases: int, permutation: Iterable[int]) -> Reading:
+    return Reading(
+        n_angles=n_angles, n_phases=n_phases, order="other", permutation=tuple(int(i) for i in permutation)
+    )
+
+
+def _by_wave(waves: ComplexArray, ring: NDArray[np.bool_], n_angles: int, n_phases: int) -> tuple[int, ...]:
+    """Group the frames by the wave to which they answer, and sort them by its phase."""
+    left = list(range(len(waves)))
+    found: list[int] = []
     for _ in range(n_angles):
         strength = np.where(ring, (np.abs(waves[left]) ** 2).sum(axis=0), 0)
         peak = np.unravel_index(int(np.argmax(strength)), ring.shape)
         answers = waves[:, peak[0], peak[1]]
         own = sorted(left, key=lambda j: -abs(answers[j]))[:n_phases]
         own.sort(key=lambda j: float(np.angle(answers[j])))
-        sorted_frames += _as_first_order(waves, own, peak)
+        found += own
         left = [j for j in left if j not in own]
-    start = Reading(n_angles=n_angles, n_phases=n_phases, order="other", permutation=tuple(sorted_frames))
-    return improve(scatter, start)
+    return tuple(found)
+
+
+def _by_likeness(matrix: FloatArray, n_angles: int, n_phases: int) -> tuple[int, ...]:
+    """Group the frames that vary together, one group after the other from its strongest frame."""
+    power = np.maximum(np.diag(matrix) - 1, 1e-3 * np.diag(matrix).mean())
+    likeness = matrix**2 / np.outer(power, power)
+    left = list(range(len(matrix)))
+    found: list[int] = []
+    for _ in range(n_angles):
+        own = [max(left, key=lambda j: float(power[j]))]
+        while len(own) < n_phases:
+            rest = [j for j in left if j not in own]
+            own.append(max(rest, key=lambda j: float(likeness[j, own].sum())))
+        found += own
+        left = [j for j in left if j not in own]
+    return tuple(found)
+
+
+def every_second(reading: Reading) -> Reading:
+    """Return the reading with order 1 and 2 exchanged: phases that step by two."""
+    groups = np.array(reading.permutation).reshape(reading.n_angles, reading.n_phases)
+    exchanged = groups[:, 2 * np.arange(reading.n_phases) % reading.n_phases]
+    return Reading(
+        n_angles=reading.n_angles, n_phases=reading.n_phases, order="other",
+        permutation=tuple(int(i) for i in exchanged.ravel()), support=reading.support,
+    )  # fmt: skip
 
 
 def canonical(reading: Reading) -> Reading:
@@ -98,7 +161,7 @@ def improve(scatter: Scatter, reading: Reading) -> Reading:
     return reading
 
 
-def _pattern_spectra(signal: NDArray[Any], cutoff_px: float) -> tuple[ComplexArray, NDArray[np.bool_]]:
+def pattern_spectra(signal: NDArray[Any], cutoff_px: float) -> tuple[ComplexArray, NDArray[np.bool_]]:
     """Return the spectra of deviation times mean, and where a pattern can lie."""
     signal = central_part(signal, _LARGEST_SIDE_PX)
     height, width = signal.shape[1:]
@@ -117,25 +180,45 @@ def _pattern_spectra(signal: NDArray[Any], cutoff_px: float) -> tuple[ComplexArr
     return waves, ring
 
 
-def _as_first_order(waves: ComplexArray, own: list[int], peak: tuple[Any, ...]) -> list[int]:
-    """Sort by order 1 if the strongest wave was order 2: half the frequency, and twice the step."""
-    n = len(own)
-    if n < 5 or n % 2 == 0:
-        return own
-    height = waves.shape[1]
-    y = int(peak[0]) if peak[0] <= height // 2 else int(peak[0]) - height
-    x = int(peak[1])
-    spectrum = waves[own]
+def _orders_told_apart(
+    reading: Reading, waves: ComplexArray, ring: NDArray[np.bool_], matrix: FloatArray
+) -> Reading:
+    """Exchange order 1 and 2 of an angle where their periods, or their strengths, ask for it.
 
-    def height_near(y0: float, x0: float, harmonic: int) -> float:
-        turn = np.exp(-2j * np.pi * harmonic * np.arange(n) / n)
-        rows = np.round(y0 + np.arange(-1, 2)).astype(int) % height
-        columns = np.clip(np.round(x0 + np.arange(-1, 2)).astype(int), 0, waves.shape[2] - 1)
-        return float(np.abs(np.einsum("j,jyx->yx", turn, spectrum[:, rows[:, None], columns])).max())
+    With an odd number of phases the frames vary in the same way if they step by one or by two phases, but
+    order 2 has half the period of order 1, and never stands alone.
+    """
+    n = reading.n_phases
+    if n % 2 == 0 or n < 5:
+        return reading
+    found = variances(matrix, reading)
+    groups = np.array(reading.permutation).reshape(reading.n_angles, n)
+    kept: list[int] = []
+    for angle, own in enumerate(groups):
+        first, second = (max(found[angle, order] - 1, 1e-6) for order in (1, 2))
+        exchange = (
+            second > first
+            if min(first, second) < _ALONE * max(first, second)
+            else _joint_height(waves[own], ring, 2) > _joint_height(waves[own], ring, 1)
+        )
+        kept += own[2 * np.arange(n) % n].tolist() if exchange else own.tolist()
+    return _free(reading.n_angles, n, kept)
 
-    half_step = (n + 1) // 2  # 2 * half_step = 1 modulo n
-    as_second = height_near(y / 2, x / 2, half_step)
-    as_first = height_near(2 * y, 2 * x, 2) if 2 * x < waves.shape[2] and 2 * abs(y) < height // 2 else 0.0
-    if as_second <= as_first:
-        return own
-    return [own[(2 * j) % n] for j in range(n)]
+
+def _joint_height(waves: ComplexArray, ring: NDArray[np.bool_], step: int) -> float:
+    """Return the highest sum of order 1 at a frequency and order 2 at its double, for phases of a step."""
+    n, height, half = waves.shape
+    # where twice a frequency still is on the grid
+    rows = np.flatnonzero(np.abs(np.fft.fftfreq(height)) < 0.25)
+    columns = np.arange((half - 1) // 2)
+    best = 0.0
+    for sign in (1, -1):
+        one, two = (
+            np.abs(np.tensordot(np.exp(-2j * np.pi * sign * order * step * np.arange(n) / n), waves, 1)) ** 2
+            for order in (1, 2)
+        )
+        # a peak between the points of the grid has its twin on one of the neighbours
+        two = scipy.ndimage.maximum_filter(two, 3, mode="wrap")
+        total = one[np.ix_(rows, columns)] + two[np.ix_((2 * rows) % height, 2 * columns)]
+        best = max(best, float(np.where(ring[np.ix_(rows, columns)], total, 0).max()))
+    return best

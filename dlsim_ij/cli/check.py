@@ -159,7 +159,7 @@ def _about_the_file(examined: Examined) -> list[Notice]:
     told = []
     if examined.enlargement is not None:
         told.append((
-            f"The frames had been enlarged {examined.enlargement.scale} times with ImageJ's bicubic; the native "
+            f"The frames had been enlarged {examined.enlargement.scale} times with ImageJ's bicubic; native "
             f"pixels, recovered to within {examined.enlargement.misfit_rms:.2g} counts, were judged.",
             "Give frames as the camera wrote them, if you have them.",
         ))  # fmt: skip

@@ -54,6 +54,9 @@ def test_the_readings_of_fifteen_frames():
         (a, p, order) for a, p in ((3, 5), (5, 3)) for order in ("angle-major", "phase-major")
     }
     assert possible_readings(2) == possible_readings(11) == []
+    assert {r.n_phases for r in possible_readings(12)} == {3, 4}
+    assert {r.n_phases for r in possible_readings(12, n_phases=6)} == {6}
+    assert {r.n_phases for r in possible_readings(7)} == {7}
     with pytest.raises(LayoutError, match="no order is called 'random'"):
         order_permutation("random", 3, 5)
 
@@ -176,7 +179,7 @@ def test_swaps_alone_put_two_exchanged_frames_back():
     numbers[[2, 9]] = 9, 2
     assert in_order(numbers[list(found.permutation)], 3, 5)
     assert set(found.permutation[:5]) == {0, 1, 9, 3, 4}
-    blind = canonical(sort_frames(signal, scatter_of(raw), CUTOFF, 3, 5))
+    (blind,) = sort_frames(signal, scatter_of(raw), CUTOFF, [(3, 5)])
     assert in_order(numbers[list(blind.permutation)], 3, 5)
 
 
