@@ -21,6 +21,8 @@ _UNEVEN_ANGLES = 0.10
 _BLEACHED = 0.15
 _DRIFT_PX = 0.5
 _DRIFT_ERRORS = 4.0
+_FARTHEST_PX = 8.0
+_ALIKE = 0.3  # of the first angle's image: what the others must share with it
 _UNEVEN_FIELD = 0.25
 _SATURATED = 1e-3
 _HOT = 8.0  # times the usual difference between a pixel and its neighbours, in the mean frame
@@ -43,7 +45,8 @@ class FrameChecks(Result):
     angle_spread : float
         Brightest over darkest angle, less 1, over all phases.
     drift_px : tuple of (float, float)
-        Shift (y, x) of the mean of each angle against that of the first; empty with one angle.
+        Shift (y, x) of the mean of each angle against that of the first; empty with one angle, NaN where
+        the means are too unlike, or too dark, to tell.
     drift_error_px : float
         Standard error of these shifts, from the noise.
     unevenness : float
@@ -133,7 +136,7 @@ def notices(checks: FrameChecks, n_pixels: int) -> list[Notice]:
             f"The brightness of the angles varies by {100 * checks.angle_spread:.0f} %; it was evened out.",
             "Bleaching or an unsteady lamp: use less light or shorter exposures if it grows.",
         ))  # fmt: skip
-    far = max((float(np.hypot(*shift)) for shift in checks.drift_px), default=0.0)
+    far = float(np.nanmax([0.0, *(np.hypot(*shift) for shift in checks.drift_px)]))
     if far > _DRIFT_PX and far > _DRIFT_ERRORS * checks.drift_error_px:
         told.append((
             f"The sample or the light moves by {far:.1f} pixels between the angles.",
@@ -215,11 +218,12 @@ def _drift(
             parts = inverse @ (basis @ moved)
             change = parts[:2] / max(parts[2], 1e-3)
             shift = shift - change
-            if np.hypot(*change) < 1e-3 or np.hypot(*shift) > 8:
+            if np.hypot(*change) < 1e-3 or np.hypot(*shift) > _FARTHEST_PX:
                 break
         left = moved - parts @ basis
         errors.append(float(np.sqrt(left.var() * np.trace(inverse[:2, :2]) * 2)))
-        shifts.append((float(shift[0]), float(shift[1])))
+        alike = parts[2] > _ALIKE and np.hypot(*shift) <= _FARTHEST_PX
+        shifts.append((float(shift[0]), float(shift[1])) if alike else (float("nan"), float("nan")))
     return tuple(shifts), max(errors)
 
 

@@ -17,6 +17,7 @@ from dlsim_ij.acquisition.fitted import (
     beams_guessed,
     beams_seen,
     fit_reading,
+    second_order_share,
 )
 from dlsim_ij.acquisition.layout import Acquisition
 from dlsim_ij.acquisition.light import Light, measure_light
@@ -93,7 +94,7 @@ def detect_acquisition(
     _refuse_unusable(frames)
     signal = equalise_frames(frames, estimate_offset(frames))
     if known is not None and given is not None:
-        chosen, confidence = fit_reading(signal, given, optics, known), 0.0
+        chosen, confidence = fit_reading(signal, given, optics, known=known), 0.0
         beams = beams_seen(chosen.patterns)
     else:
         chosen, confidence, beams = _choose(signal, given, n_angles, n_phases, optics)
@@ -136,9 +137,10 @@ def _choose(
     if not allowed and given is None:
         raise LayoutError(
             f"{len(signal)} frames are not {n_angles or 'any'} angles x {n_phases or 'any'} phases",
-            "a raw stack has 1 to 6 angles and 3 to 9 phases, such as 3 x 5 or 3 x 3",
+            "a raw stack has 1 to 6 angles and 3 to 5 phases, such as 3 x 5 or 3 x 3; is a frame missing?",
         )
     scatter = frame_scatter(signal, optics.cutoff_px)
+    matrix = scatter.total()
     ranked = _ranked(signal, scatter, allowed, optics.cutoff_px) if allowed else []
     queue = [r for r in ranked[:_MOST_FITS] if r.support >= _WORTH_A_FIT] or ranked[:1]
     if given is not None:
@@ -146,18 +148,24 @@ def _choose(
         queue = [*same, *(r for r in queue if not _same(r, given))]
     tried: list[FittedReading] = []
     for reading in queue:
-        tried.append(fit_reading(signal, reading, optics))
-        if not tried[-1].fit and reading.n_phases in (5, 7):
-            exchanged = fit_reading(signal, canonical(every_second(reading)), optics)
+        share = second_order_share(matrix, reading)
+        tried.append(fit_reading(signal, reading, optics, second_order=share))
+        if not tried[-1].fit and reading.n_phases == 5:
+            exchanged = fit_reading(
+                signal, canonical(every_second(reading)), optics, second_order=1 / max(share, 1e-9)
+            )
             tried += [exchanged] if exchanged.fit else []
         passing = [one for one in tried if one.fit]
         if (given is not None and passing) or reading.support >= _CLEAR:
             break
     chosen = passing[0] if passing else tried[0]
-    matrix = scatter.total()
     explains = explained(matrix, chosen.reading)
     confidence = _confidence(chosen, ranked, explains, rivals=max(0, len(passing) - 1))
-    beams = beams_seen(chosen.patterns) if chosen.fit else beams_guessed(matrix, chosen.reading)
+    beams = (
+        beams_seen(chosen.patterns)
+        if chosen.fit
+        else beams_guessed(chosen.reading.n_phases, second_order_share(matrix, chosen.reading))
+    )
     return chosen, confidence, beams
 
 

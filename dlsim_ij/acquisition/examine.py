@@ -152,10 +152,10 @@ def _examined(
 def _candidates(image: xr.DataArray, layout: str | None, storage: str | None) -> Iterator[RawStacks]:
     """Yield the ways to take the image apart, the likeliest first."""
     single = all(image.sizes[d] == 1 for d in image.dims if d not in ("Y", "X"))
-    storages = [storage] if storage else (["mosaic"] if single else ["flat", *PAGE_ORDERS, "mosaic"])
+    storages = [storage] if storage else ["mosaic"] if single else ["flat", *PAGE_ORDERS]
     problem: LayoutError | None = None
-    for how in storages:
-        for one in [layout] if layout else _layouts(image, how):
+    for one in [layout] if layout else _layouts(image, flat="flat" in storages):
+        for how in storages:
             try:
                 stacks = split_storage(image, one, how)
             except LayoutError as error:
@@ -169,21 +169,19 @@ def _candidates(image: xr.DataArray, layout: str | None, storage: str | None) ->
         raise problem
 
 
-def _layouts(image: xr.DataArray, storage: str) -> list[str]:
-    """Return the layouts worth a trial: one for each number of frames if the detector tells the rest."""
-    usual = [f"{a}x{p}" for a, p in _USUAL]
-    if storage != "flat":
-        return usual
+def _layouts(image: xr.DataArray, *, flat: bool) -> list[str]:
+    """Return the layouts worth a trial; in a flat stack one for each number of frames is enough."""
+    if not flat:
+        return [f"{a}x{p}" for a, p in _USUAL]
     lengths = [image.sizes[d] for d in image.dims if d not in ("Y", "X")]
     split = [image.sizes[d] for d in image.dims if d not in ("Y", "X", "C") and image.sizes[d] > 1]
-    exact = [n for n in lengths if 3 <= n <= 36 and possible_readings(n)]
+    exact = [n for n in lengths if possible_readings(n)]
     merged = [prod(split)] if len(split) == 2 and possible_readings(prod(split)) else []
-    counts = dict.fromkeys([*exact, *merged, *(a * p for a, p in _USUAL)])
     found = []
-    for count in counts:
-        reading = next((r for r in possible_readings(count) if (r.n_angles, r.n_phases) in _USUAL), None)
-        reading = reading or possible_readings(count)[0]
-        found.append(f"{reading.n_angles}x{reading.n_phases}")
+    for count in dict.fromkeys([*exact, *merged, *(a * p for a, p in _USUAL)]):
+        fitting = [(r.n_angles, r.n_phases) for r in possible_readings(count)]
+        n_angles, n_phases = min(fitting, key=lambda one: _USUAL.index(one) if one in _USUAL else len(_USUAL))
+        found.append(f"{n_angles}x{n_phases}")
     return found
 
 

@@ -30,7 +30,8 @@ Notice = tuple[str, str]
 # the signal-to-noise ratio is below 8, chance does better.
 SNR_LOST, SNR_WEAK = 8.0, 12.0
 IN_STEP = 0.3
-_SECOND_ORDER = 0.02  # of the variance of order 1; phase errors of 2 degrees make 0.002 of it
+# of the variance of order 1: phase errors of 2 degrees make 0.002 of it
+_SECOND_ORDER, _CLEAR_SECOND_ORDER = 0.02, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,12 @@ class FittedReading(Result):
 
 
 def fit_reading(
-    signal: NDArray[Any], reading: Reading, optics: Optics, known: Sequence[Pattern] | None = None
+    signal: NDArray[Any],
+    reading: Reading,
+    optics: Optics,
+    *,
+    known: Sequence[Pattern] | None = None,
+    second_order: float = 0.0,
 ) -> FittedReading:
     """Fit the patterns of a reading; with 5 phases as three-beam, and as two-beam if that fails.
 
@@ -60,6 +66,9 @@ def fit_reading(
     optics : Optics
     known : sequence of Pattern, optional
         See `fit_patterns`.
+    second_order : float
+        How much the frames vary with order 2, relative to order 1: see `second_order_share`. Where there
+        is a second order, the patterns are not two-beam.
 
     Returns
     -------
@@ -71,7 +80,7 @@ def fit_reading(
     n_angles, n_phases = reading.n_angles, reading.n_phases
     patterns = tuple(fit_patterns(frames, n_angles, n_phases, optics, known=known))
     problems = find_problems(frames, n_angles, n_phases, patterns, optics)
-    if problems and known is None and n_phases >= 5:
+    if problems and known is None and n_phases >= 5 and second_order < _CLEAR_SECOND_ORDER:
         fine = two_beam_patterns(frames, n_angles, n_phases, optics)
         if not find_problems(frames, n_angles, n_phases, fine, optics):
             patterns, problems = fine, []
@@ -135,10 +144,17 @@ def beams_seen(patterns: Sequence[Pattern]) -> tuple[int, float]:
     return 3, 0.6 + 0.39 * seen
 
 
-def beams_guessed(matrix: NDArray[Any], reading: Reading) -> tuple[int, float]:
-    """Return the number of beams from how strongly the frames vary with order 2, where no fit succeeded."""
+def second_order_share(matrix: NDArray[Any], reading: Reading) -> float:
+    """Return the variance of the frames with order 2 over that with order 1; 0 where it cannot be told."""
     if reading.n_phases < 5:
-        return 2, 0.9
+        return 0.0
     found = variances(matrix, reading)
     first, second = (sum(found[angle, order] - 1 for angle in range(reading.n_angles)) for order in (1, 2))
-    return (2, 0.6) if second < _SECOND_ORDER * first else (3, 0.7)
+    return float(max(second, 0.0) / max(first, 1e-9))
+
+
+def beams_guessed(n_phases: int, second_order: float) -> tuple[int, float]:
+    """Return the number of beams where no fit succeeded."""
+    if n_phases < 5:
+        return 2, 0.9
+    return (2, 0.6) if second_order < _SECOND_ORDER else (3, 0.7)

@@ -26,7 +26,8 @@ _LARGEST_SIDE_PX = 512
 _GROUPS = 40  # of pixels alike in brightness
 _EDGE_PX = 8
 _WIDEFIELD_PERCENT = 99.5  # the light level is stated at this percentile, as in the simulator
-_CLEAR = 5.0  # times its standard error: a slope that is one
+_CLEAR, _CLEAR_SKEW = 5.0, 3.0  # times its standard error: a slope that is one
+_USUAL_READ_NOISE = 0.7  # electrons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,8 @@ class Light(Result):
     gain_adu_per_electron, gain_error : float or None
         Counts per photo-electron, and the standard error of the line.
     offset_adu, offset_error : float or None
-        Counts without light. Where the third cumulant is too noisy, as in bright frames, it is supposed
-        that there is no read noise, and the error allows for one electron of it.
+        Counts without light. Where the third cumulant is too noisy, as in bright frames, a read noise of
+        0.7 electrons is supposed, and the error allows for more.
     read_noise_electrons : float or None
         A root of a small difference: good to some tenths of an electron. None where the third cumulant
         does not tell.
@@ -107,6 +108,7 @@ def measure_light(
         near = scipy.ndimage.binary_dilation(central_part(ignore, _LARGEST_SIDE_PX), iterations=2)
         usable &= ~near
     level = scipy.ndimage.gaussian_filter(mean, 1.0)
+    bright = scipy.ndimage.gaussian_filter(mean, 0.5)  # blurs a peak less, and noise of many frames enough
     if usable.sum() < 4 * _GROUPS:
         return UNKNOWN
     groups = np.array_split(np.argsort(level[usable]), _GROUPS)
@@ -122,8 +124,9 @@ def measure_light(
     no_light, no_light_error = -intercept / gain, _crossing_error(brightness, variance, variance)
     slope, start, slope_error, _ = _line(brightness, skewness, variance**1.5)
     skew_error = _crossing_error(brightness, skewness, variance**1.5)
-    offset, offset_error, read_noise = no_light, float(np.hypot(no_light_error, gain)), None
-    if slope > _CLEAR * slope_error and skew_error < offset_error:
+    offset, offset_error = no_light + gain * _USUAL_READ_NOISE**2, float(np.hypot(no_light_error, gain))
+    read_noise = None
+    if slope > _CLEAR_SKEW * slope_error and skew_error < offset_error:
         darkest = float(np.percentile(level[usable], 0.5))
         offset = float(np.clip(-start / slope, no_light, max(darkest, no_light)))
         offset_error = skew_error
@@ -134,7 +137,7 @@ def measure_light(
         offset_adu=offset,
         offset_error=offset_error,
         read_noise_electrons=read_noise,
-        photons=float(max(0.0, np.percentile(level, _WIDEFIELD_PERCENT) - offset) / gain),
+        photons=float(max(0.0, np.percentile(bright, _WIDEFIELD_PERCENT) - offset) / gain),
         photons_mean=float(max(0.0, float(mean.mean()) - offset) / gain),
     )
 

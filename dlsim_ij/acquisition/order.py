@@ -30,8 +30,7 @@ from dlsim_ij.results import Result
 
 FloatArray = NDArray[np.floating]
 
-PHASES = range(3, 10)
-USUAL_PHASES = range(3, 6)
+PHASES = range(3, 6)
 ANGLES = range(1, 7)
 ORDERS = ("angle-major", "phase-major")
 _BLOCKS = 6  # along a side
@@ -116,22 +115,21 @@ def order_permutation(order: str, n_angles: int, n_phases: int) -> tuple[int, ..
 def possible_readings(n_frames: int, *, n_phases: int | None = None) -> list[Reading]:
     """List the layouts and named orders that a number of frames allows.
 
-    Six phases and more are rare, and explain whatever fewer phases explain: they are considered only where
-    nothing else fits the number, or if `n_phases` asks for them.
+    Six phases and more are rare, explain whatever fewer phases explain, and make a layout of any number:
+    they are considered only if `n_phases` asks for them.
 
     Examples
     --------
     >>> [(r.n_angles, r.n_phases, r.order) for r in possible_readings(6)]
     [(2, 3, 'angle-major'), (2, 3, 'phase-major')]
     """
-    fitting = [p for p in PHASES if n_frames % p == 0 and n_frames // p in ANGLES]
-    usual = [p for p in fitting if p in USUAL_PHASES] or fitting
     return [
         Reading(
             n_angles=n_frames // phases, n_phases=phases, order=order,
             permutation=order_permutation(order, n_frames // phases, phases),
         )
-        for phases in (usual if n_phases is None else [p for p in fitting if p == n_phases])
+        for phases in (PHASES if n_phases is None else [n_phases])
+        if n_frames % phases == 0 and n_frames // phases in ANGLES
         for order in (ORDERS if n_frames > phases else ORDERS[:1])
     ]  # fmt: skip
 

@@ -215,7 +215,9 @@ def _text(row: dict[str, Any]) -> str:
         )
     else:
         lines.append("  light       not measurable: no part of the spectrum holds noise only")
-    far = max((sum(v * v for v in shift) ** 0.5 for shift in row["drift_px"]), default=0.0)
+    far = max(
+        (sum(v * v for v in shift) ** 0.5 for shift in row["drift_px"] if None not in shift), default=0.0
+    )
     lines.append(
         f"  steadiness  bleaching {100 * row['bleaching']:.0f} %, flicker {100 * row['flicker']:.1f} %, "
         f"drift {far:.2f} px, unevenness {100 * row['unevenness']:.0f} %"

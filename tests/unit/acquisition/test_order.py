@@ -56,7 +56,7 @@ def test_the_readings_of_fifteen_frames():
     assert possible_readings(2) == possible_readings(11) == []
     assert {r.n_phases for r in possible_readings(12)} == {3, 4}
     assert {r.n_phases for r in possible_readings(12, n_phases=6)} == {6}
-    assert {r.n_phases for r in possible_readings(7)} == {7}
+    assert possible_readings(14) == []
     with pytest.raises(LayoutError, match="no order is called 'random'"):
         order_permutation("random", 3, 5)
 
@@ -108,10 +108,8 @@ def test_every_second_phase_first_is_told_by_the_period():
 
 
 def test_two_beams_and_five_phases():
-    raw, truth = next(
-        (raw, truth)
-        for raw, truth in (simulated(n, 300, 300) for n in range(0, 400, 40))
-        if truth["beams"] == 2
+    raw = next(
+        raw for raw, truth in (simulated(n, 300, 300) for n in range(0, 400, 40)) if truth["beams"] == 2
     )
     found = detect_acquisition(raw, 0.06)
     assert (found.layout, found.beams) == ("3x5", 2)
