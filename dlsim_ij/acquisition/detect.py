@@ -205,8 +205,9 @@ def _confidence(chosen: FittedReading, ranked: Sequence[Reading], explains: floa
         return 0.5 * support
     if chosen.fit:
         return 1 - 0.5 * (1 - support) if support > 0.5 else 0.5 + 0.5 * support
-    if chosen.reading.order == "other" and chosen.reading.n_phases in (5, 7, 9):
-        support *= 0.6  # which order is the first, the period would have told
+    if chosen.reading.order == "other" and chosen.reading.n_phases > 3:
+        # the scatter cannot tell order 1 from 2, nor which sine goes with which cosine: the period would
+        support *= 0.5
     return 0.9 * support * min(1.0, explains / 0.5)
 
 
