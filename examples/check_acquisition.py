@@ -2,7 +2,7 @@
 
     python examples/check_acquisition.py [FOLDER]
 
-Prints what was found of the demo stack in three orders, then its light and camera; writes check_acquisition.png,
+Prints what was found of the demo stack in three orders, and its light; writes check_acquisition.png,
 which shows how the fifteen frames vary together, as they came and sorted.
 """
 

@@ -204,7 +204,7 @@ def _confidence(chosen: FittedReading, ranked: Sequence[Reading], explains: floa
     if chosen.fit and rivals:  # both cannot be right
         return 0.5 * support
     if chosen.fit:
-        return 1 - 0.5 * (1 - support) if support > 0.5 else 0.5 + 0.5 * support
+        return 1 - 0.5 * (1 - support) if support > 0.5 else 0.35 + 0.6 * support
     if chosen.reading.order == "other" and chosen.reading.n_phases > 3:
         # the scatter cannot tell order 1 from 2, nor which sine goes with which cosine: the period would
         support *= 0.5

@@ -32,6 +32,7 @@ SNR_LOST, SNR_WEAK = 8.0, 12.0
 IN_STEP = 0.3
 # of the variance of order 1: phase errors of 2 degrees make 0.002 of it
 _SECOND_ORDER, _CLEAR_SECOND_ORDER = 0.02, 0.1
+_ONLY_TWO_BEAMS = 0.52  # of the cut-off: its second order would not pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ def fit_reading(
     known: Sequence[Pattern] | None = None,
     second_order: float = 0.0,
 ) -> FittedReading:
-    """Fit the patterns of a reading; with 5 phases as three-beam, and as two-beam if that fails.
+    """Fit the patterns of a reading; with 5 phases as three-beam or as two-beam, whichever they are.
 
     Parameters
     ----------
@@ -78,13 +79,26 @@ def fit_reading(
     if reading.permutation != tuple(range(len(signal))):
         frames = signal[list(reading.permutation)]
     n_angles, n_phases = reading.n_angles, reading.n_phases
+
+    def two_beams() -> FittedReading | None:
+        fine = two_beam_patterns(frames, n_angles, n_phases, optics)
+        coarsest = max(p.period_px for p in fine)
+        # a first order that is coarser may have a second one, too weak to be seen
+        if coarsest > 1 / (_ONLY_TWO_BEAMS * optics.cutoff_px):
+            return None
+        if find_problems(frames, n_angles, n_phases, fine, optics):
+            return None
+        return FittedReading(reading=reading, patterns=fine)
+
+    may_be_two = known is None and n_phases >= 5 and second_order < _CLEAR_SECOND_ORDER
+    likely_two = may_be_two and second_order < _SECOND_ORDER
+    found = two_beams() if likely_two else None
+    if found is not None:
+        return found
     patterns = tuple(fit_patterns(frames, n_angles, n_phases, optics, known=known))
     problems = find_problems(frames, n_angles, n_phases, patterns, optics)
-    if problems and known is None and n_phases >= 5 and second_order < _CLEAR_SECOND_ORDER:
-        fine = two_beam_patterns(frames, n_angles, n_phases, optics)
-        if not find_problems(frames, n_angles, n_phases, fine, optics):
-            patterns, problems = fine, []
-    return FittedReading(reading=reading, patterns=patterns, problems=tuple(problems))
+    found = two_beams() if problems and may_be_two and not likely_two else None
+    return found or FittedReading(reading=reading, patterns=patterns, problems=tuple(problems))
 
 
 def two_beam_patterns(

@@ -30,6 +30,8 @@ ComplexArray = NDArray[np.complexfloating]
 
 _LARGEST_SIDE_PX = 512
 _RING = (0.15, 1.0)  # of the cut-off: where a first or second order can lie
+# Of the cut-off: light below it is haze, and hides fine two-beam patterns, whose bands overlap far out only.
+_DETAIL = 0.3
 _MOST_SWAPS = 40
 _RANDOM_GUESSES = 4
 _ALONE = 0.05  # of the other order's variance: as good as none
@@ -134,7 +136,7 @@ def canonical(reading: Reading) -> Reading:
     sorted_groups.sort(key=lambda own: int(own[0]))
     return Reading(
         n_angles=reading.n_angles, n_phases=reading.n_phases, order=reading.order,
-        permutation=tuple(int(i) for i in np.concatenate(sorted_groups)),
+        permutation=tuple(int(i) for i in np.concatenate(sorted_groups)), support=reading.support,
     )  # fmt: skip
 
 
@@ -166,7 +168,9 @@ def pattern_spectra(signal: NDArray[Any], cutoff_px: float) -> tuple[ComplexArra
     signal = central_part(signal, _LARGEST_SIDE_PX)
     height, width = signal.shape[1:]
     radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
-    keep = (1 - np.exp(-((radius / (0.12 * cutoff_px)) ** 2))) * np.sqrt(otf_profile(radius, cutoff_px, 0.5))
+    keep = (1 - np.exp(-((radius / (_DETAIL * cutoff_px)) ** 2))) * otf_profile(
+        radius, cutoff_px, 0.5
+    ) ** 0.25
     window = np.outer(taper(height), taper(width))
     mean = signal.mean(axis=0)
 

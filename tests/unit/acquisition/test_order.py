@@ -181,10 +181,10 @@ def test_swaps_alone_put_two_exchanged_frames_back():
 
 def test_the_order_table():
     """A small version of benchmarks/order_table.py: every layout and order, 30 to 1000 photons."""
-    rows = [judged(number, 30, 1000) for number in range(3, 200, 7)]
+    rows = [judged(number, 30, 1000) for number in range(3, 200, 13)]
     wrong = [row for row in rows if row["sure"] and not row["right"]]
     assert wrong == []
-    assert sum(row["right"] and row["sure"] for row in rows) >= 26  # of 29
+    assert sum(row["right"] and row["sure"] for row in rows) >= 14  # of 16
 
 
 @pytest.mark.sample
