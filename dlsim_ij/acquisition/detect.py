@@ -145,7 +145,10 @@ def _choose(
     queue = [r for r in ranked[:_MOST_FITS] if r.support >= _WORTH_A_FIT] or ranked[:1]
     if given is not None:
         same = [r for r in ranked if _same(r, given)] or [given]
-        queue = [*same, *(r for r in queue if not _same(r, given))]
+        others = [r for r in queue if not _same(r, given)]
+        # chance makes a regular set of patterns in a wrong order now and then; the scatter has the first word
+        refuted = others[:1] if same[0].support < _WORTH_A_FIT and others and others[0].support > 0.99 else []
+        queue = [*refuted, *same, *others[len(refuted) :]]
     tried: list[FittedReading] = []
     for reading in queue:
         share = second_order_share(matrix, reading)
@@ -156,9 +159,12 @@ def _choose(
             )
             tried += [exchanged] if exchanged.fit else []
         passing = [one for one in tried if one.fit]
-        if (given is not None and passing) or reading.support >= _CLEAR:
+        if passing if given is not None else reading.support >= _CLEAR:
             break
-    chosen = passing[0] if passing else tried[0]
+    # where nothing stands the test, what was asked for, or what the scatter says, is told with its problems
+    chosen = next(
+        iter(passing), next((one for one in tried if given and _same(one.reading, given)), tried[0])
+    )
     explains = explained(matrix, chosen.reading)
     confidence = _confidence(chosen, ranked, explains, rivals=max(0, len(passing) - 1))
     beams = (
@@ -293,6 +299,11 @@ def _order_problem(reading: Reading, given: Reading | None) -> list[Notice]:
 def _refuse_unusable(frames: NDArray[Any]) -> None:
     flat = frames.reshape(len(frames), -1)
     for number, frame in enumerate(flat):
+        if frames.dtype.kind == "f" and not np.isfinite(frame).all():
+            raise LayoutError(
+                f"frame {number + 1} of {len(frames)} has NaN or infinite pixels",
+                "replace them in ImageJ: Process > Noise > Remove NaNs",
+            )
         if frame.size == 0 or frame.min() == frame.max():
             raise LayoutError(
                 f"frame {number + 1} of {len(frames)} is constant", "was the stack saved completely?"

@@ -46,7 +46,7 @@ def arrange(frames: Frames, acquisition: Acquisition | Sequence[int]) -> Frames:
     Raises
     ------
     LayoutError
-        Another number of frames.
+        Another number of frames, or an order that was not found.
 
     Examples
     --------
@@ -54,8 +54,13 @@ def arrange(frames: Frames, acquisition: Acquisition | Sequence[int]) -> Frames:
     [3, 1, 2]
     """
     order = list(acquisition.permutation if isinstance(acquisition, Acquisition) else acquisition)
-    if not order:
+    if not order or order == list(range(frames.shape[-3] if frames.ndim > 2 else 0)):
         return frames
+    if isinstance(acquisition, Acquisition) and acquisition.order == "unknown":
+        raise LayoutError(
+            f"the order of the frames was not found (confidence {acquisition.confidence:.2f})",
+            "more light, or frames in a known order, would help",
+        )
     if frames.ndim < 3 or frames.shape[-3] != len(order) or sorted(order) != list(range(len(order))):
         raise LayoutError(
             f"{frames.shape[-3] if frames.ndim > 2 else 1} frames cannot be put in the order of {len(order)}",

@@ -1,6 +1,7 @@
 """Layout and order from pixels alone."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,18 @@ def test_the_public_sample_is_read_without_being_told(sample_dir, light):
         assert (found.beams, found.beams_confidence) == (3, pytest.approx(0.99))
     phase_major = detect_acquisition(examined.enlargement.frames[np.arange(15).reshape(3, 5).T.ravel()], 0.06)
     assert phase_major.order == "phase-major"
+
+
+def test_frames_that_are_no_numbers_are_refused():
+    raw = make(3, 3).raw.astype(np.float32)
+    raw[4, 3, 3] = np.nan
+    with pytest.raises(LayoutError, match="frame 5 of 9 has NaN"):
+        detect_acquisition(raw, 0.06)
+
+
+def test_frames_of_an_unknown_order_are_not_sorted():
+    noise = np.random.default_rng(0).poisson(20, (15, 64, 64))
+    found = detect_acquisition(noise, 0.06)
+    assert found.order == "unknown"
+    with pytest.raises(LayoutError, match="order of the frames was not found"):
+        arrange(noise, replace(found, permutation=tuple(range(15))[::-1]))
