@@ -67,6 +67,7 @@ JSON_CALLS = [
     "train configs/sim15.yaml --dry-run",
     "run demo_raw.tif -o results --engine none",
     "run demo_raw.tif -o results --engine none --dry-run",
+    "check demo_raw.tif",
     "predict demo_raw.tif -o images",
     "resolution demo_truth.tif",
     "squirrel --reference demo_truth.tif --image demo_truth.tif",

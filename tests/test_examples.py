@@ -176,3 +176,13 @@ def test_wiener_sim_sharpens_and_finds_uneven_phases(example, tmp_path):
     assert decibels["uneven, estimated"] > decibels["uneven, known"] + 8
     assert dlsim.read_image(tmp_path / "wiener_sim.tif").attrs["pixel_size_um"] == pytest.approx(0.03)
     assert (tmp_path / "wiener_sim.png").stat().st_size > 10_000
+
+
+def test_check_acquisition(example, tmp_path):
+    lines = example("check_acquisition.py")
+    found = [line.split() for line in lines if "confidence" in line]
+    assert [("angle-major" in words, "not" not in words) for words in found] == [
+        (True, True), (True, True), (False, False), (True, True), (False, False), (True, True),
+    ]  # fmt: skip
+    assert "photo-electrons" in lines[-1]
+    assert (tmp_path / "check_acquisition.png").stat().st_size > 10_000

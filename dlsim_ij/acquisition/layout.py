@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from dlsim_ij.acquisition.checks import FrameChecks
+from dlsim_ij.acquisition.light import Light
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.results import Result
@@ -23,15 +25,28 @@ class Acquisition(Result):
     ----------
     n_angles, n_phases : int
     order : str
-        "angle-major": all phases of the first angle first.
+        Of the frames as they came: "angle-major" (all phases of the first angle first), "phase-major"
+        (first phase of every angle first), "other", or "unknown".
     patterns : tuple of Pattern
-        One per angle; lengths in native pixels.
+        One per angle, of the frames in angle-major order; lengths in native pixels.
     optics : Optics
         Nominal optics of the fit, with the native pixel size.
     warnings : tuple of (str, str)
         What was seen, and what to do.
     fit : bool
-        The stack can be reconstructed.
+        The stack, as it came, can be reconstructed.
+    permutation : tuple of int
+        ``frames[list(permutation)]`` is angle-major; see `arrange`. Empty: as they came.
+    confidence : float
+        Probability that layout and order are right.
+    beams : int
+        2 or 3; 0 when not looked at.
+    beams_confidence : float
+        How sure that is.
+    light : Light, optional
+        Gain, offset, read noise and photons, from the noise.
+    checks : FrameChecks, optional
+        Bleaching, drift, evenness, saturation, hot pixels.
     """
 
     n_angles: int
@@ -41,6 +56,24 @@ class Acquisition(Result):
     optics: Optics
     warnings: tuple[tuple[str, str], ...]
     fit: bool
+    permutation: tuple[int, ...] = ()
+    confidence: float = 0.0
+    beams: int = 0
+    beams_confidence: float = 0.0
+    light: Light | None = None
+    checks: FrameChecks | None = None
+
+    @property
+    def layout(self) -> str:
+        """Angles x phases, such as ``3x5``."""
+        return f"{self.n_angles}x{self.n_phases}"
+
+    @property
+    def verdict(self) -> str:
+        """``fit``, ``fit with warnings`` or ``not fit``."""
+        if not self.fit:
+            return "not fit"
+        return "fit with warnings" if self.warnings else "fit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +86,9 @@ class RawStacks(Result):
     series : tuple of (str, int)
         Axes in front of the frames, outermost first; empty for a single stack.
     frames : (..., n_frames, Y, X) ndarray
-        The axes of `series`, then angle-major frames.
+        The axes of `series`, then the frames: angle-major, if the file is as it should be.
+    storage : str
+        How the file holds them, see `storage.py`.
     """
 
     n_angles: int
@@ -61,6 +96,7 @@ class RawStacks(Result):
     series: tuple[tuple[str, int], ...]
     attributes: dict[str, object] = field(repr=False, compare=False)
     frames: NDArray[np.generic] = field(repr=False, compare=False)
+    storage: str = "flat"
 
     def __len__(self) -> int:
         return int(np.prod([size for _, size in self.series], dtype=int))

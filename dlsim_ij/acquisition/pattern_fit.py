@@ -35,6 +35,7 @@ SEARCH = (0.40, 1.0)  # of the cut-off: where the finest order of a useful patte
 REGULAR_DEG = 10.0
 REGULAR_PERIOD = 0.05
 _CANDIDATES = 16
+_MOST_SETS = 4096  # all 16 for three angles, the best 5 for five: a million sets would take seconds
 _NEARLY = 0.3  # of the highest score: how far down a peak of a regular set may lie
 _IRREGULARITY_COST = 0.02  # in units of the highest score, per (2 degrees)^2 and (1 %)^2
 _SMALL_SIDE_PX = 256
@@ -223,7 +224,8 @@ def _regular_choice(peaks: list[list[tuple[float, tuple[float, float]]]]) -> lis
     highest = [own[0][1] for own in peaks]
     if len(peaks) < 2:
         return highest
-    near = [[peak for peak in own if peak[0] > _NEARLY * own[0][0]] for own in peaks]
+    deepest = int(_MOST_SETS ** (1 / len(peaks)))
+    near = [[peak for peak in own[:deepest] if peak[0] > _NEARLY * own[0][0]] for own in peaks]
     best, choice = -np.inf, highest
     for combination in itertools.product(*near):
         frequencies = np.array([frequency for _, frequency in combination])

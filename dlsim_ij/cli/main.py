@@ -17,6 +17,7 @@ from dlsim_ij.errors import DlsimError
 VERBS = {
     "doctor": "Explain this environment: what works, what is missing, what to install.",
     "run": "Raw SIM stacks in, super-resolved images and a quality report out.",
+    "check": "Say what raw SIM stacks are, and whether they can be reconstructed.",
     "predict": "Super-resolved images only: no comparison, no report.",
     "resolution": "Resolution of every plane from the image itself: decorrelation analysis, and FRC.",
     "squirrel": "Compare super-resolved images with diffraction-limited ones: RSP, RSE, error maps.",
