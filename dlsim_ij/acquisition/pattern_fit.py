@@ -30,7 +30,7 @@ FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
 
 SEARCH = (0.40, 1.0)  # of the cut-off: where the finest order of a useful pattern can lie
-# Measured by benchmarks/wrong_order.py: in stacks read rightly, gaps between directions are within 3 degrees
+# Measured on 150 simulated stacks: in stacks read rightly, gaps between directions are within 3 degrees
 # of even ones and periods within 2 %, unless the fit itself fails.
 REGULAR_DEG = 10.0
 REGULAR_PERIOD = 0.05
