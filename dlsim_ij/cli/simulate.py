@@ -142,16 +142,19 @@ class _Plan:
     def seed_of(self, number: int) -> tuple[int, ...]:
         name, count = self.names[number]
         if number == 0 and self.again and self.again.get("random_seed"):
-            return tuple(int(part) for part in self.again["random_seed"])
+            return tuple(self.again["random_seed"])
         return (self.seed, self.streams[name], count)
 
     def check(self) -> None:
         """Refuse what cannot be simulated, before a folder is made."""
         import numpy as np
 
-        camera = self.maker(np.random.default_rng(0)).camera
-        if camera.maps is not None:
-            camera.pixel_maps(self.size_px)
+        from dlsim_ij.simulation.sim_frames import require_grid
+
+        conditions = self.maker(np.random.default_rng(0))
+        require_grid(conditions, self.points_per_pixel)
+        if conditions.camera.maps is not None:
+            conditions.camera.pixel_maps(self.size_px)
 
     def job(self, number: int) -> SimJob:
         from dlsim_ij.cli.simulate_inputs import read_object
@@ -232,7 +235,7 @@ def _plan(structures: tuple[str, ...], count: int, seed: int, given: Given) -> _
         if structures or given["object_file"] is not None:
             again = None  # another object, other noise
         else:
-            structures = _taken_over(again, given)
+            structures = _taken_over(again, given, known)
             if list(shape) != again.get("size_px"):
                 again.pop("random_state", None)
     file = given["object_file"]
@@ -291,56 +294,32 @@ def _like(given: Given, shape: tuple[int, int] | None) -> tuple[Any, tuple[int, 
     """Fit the conditions to the user's stack; return them, the size, the fit for the row, and its scene."""
     import dataclasses
 
+    from dlsim_ij.acquisition import detect_acquisition
     from dlsim_ij.acquisition.layout import parse_layout
-    from dlsim_ij.cli.simulate_inputs import read_stack
+    from dlsim_ij.cli.simulate_inputs import read_stack, tell_fit
+    from dlsim_ij.errors import LayoutError
     from dlsim_ij.simulation import fit_stack, scene_of
 
     layout = given["layout"] or "3x5"
     n_angles, n_phases = parse_layout(layout)
     frames, pixel_um, enlarged = read_stack(given["like"], layout, given["pixel_size_um"])
     optics = dataclasses.replace(optics_of(given), pixel_size_um=pixel_um)
-    fit = fit_stack(frames, optics, n_angles=n_angles, n_phases=n_phases)
+    acquisition = detect_acquisition(frames, pixel_um, optics=optics, n_angles=n_angles, n_phases=n_phases)
+    if not acquisition.fit:
+        raise LayoutError(f"{given['like']}: {acquisition.warnings[0][0]}", acquisition.warnings[0][1])
+    fit = fit_stack(frames, optics, n_angles=n_angles, n_phases=n_phases, patterns=acquisition.patterns)
     conditions, drawn = fit.conditions, None
     if given["scene"]:
         scene = scene_of(frames, conditions)
         conditions = scene.conditions
         drawn = {"density": scene.density, "haze_density": scene.haze_density}
     if options.show_progress():
-        _tell(fit, enlarged, pixel_um)
+        tell_fit(fit, enlarged, pixel_um)
     row = {key: value for key, value in fit.to_dict().items() if key != "conditions"}
     return conditions, shape or (frames.shape[1], frames.shape[2]), row, drawn
 
 
-def _tell(fit: Any, enlarged: bool, pixel_um: float) -> None:
-    """Say on stderr what was fitted."""
-    conditions = fit.conditions
-    camera = conditions.camera
-    if enlarged:
-        click.echo(f"the frames were enlarged; back to native pixels of {pixel_um:g} um", err=True)
-    for pattern in conditions.patterns:
-        strengths = " and ".join(f"{c:.2f}" for c in pattern.modulation)
-        click.echo(
-            f"angle {pattern.angle_deg:6.1f} degrees, period {1000 * pixel_um * pattern.period_px:.0f} nm, "
-            f"modulation {strengths}",
-            err=True,
-        )
-    click.echo(
-        f"light {conditions.photons:.3g} photo-electrons, transfer damping {conditions.otf_damping:.2f}, "
-        f"haze {conditions.haze:.2f} (blur {conditions.haze_sigma_px:.0f} px), "
-        f"background {conditions.flat:.2f}",
-        err=True,
-    )
-    kind = ", EMCCD" if camera.multiplication else ""
-    click.echo(
-        f"camera gain {camera.gain_adu_per_electron:.2f} counts per electron, "
-        f"offset {camera.offset_adu:.0f}, read noise {camera.read_noise_electrons:.1f} electrons{kind}",
-        err=True,
-    )
-    for sentence in fit.assumed:
-        click.echo(f"not measured: {sentence}", err=True)
-
-
-def _taken_over(again: dict[str, Any], given: Given) -> tuple[str, ...]:
+def _taken_over(again: dict[str, Any], given: Given, known: list[str]) -> tuple[str, ...]:
     """Return the structure of a parameters file; its own object file becomes the one to read."""
     if again.get("scene"):
         raise ConfigError(
@@ -350,7 +329,8 @@ def _taken_over(again: dict[str, Any], given: Given) -> tuple[str, ...]:
     if again.get("object_file"):
         given["object_file"] = Path(again["object_file"])
         given["object_pixel_um"] = given["object_pixel_um"] or again.get("object_pixel_size_um")
-    return (str(again.get("structure", "microtubules")),)
+        return (again["structure"],)
+    return (options.pick(again["structure"], known, "structure"),)
 
 
 def _grid(given: Given, base: Any) -> int:
@@ -368,10 +348,13 @@ def _state_to_json(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _state_from_json(state: Any) -> dict[str, Any]:
+    import numpy as np
+
     try:
         inner = {key: int(value, 16) for key, value in state["state"].items()}
+        np.random.default_rng().bit_generator.state = {**state, "state": inner}
         return {**state, "state": inner}
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
         raise ConfigError(
             "'random_state' of the parameters is damaged", "take the whole entry out: the noise will be new"
         ) from error

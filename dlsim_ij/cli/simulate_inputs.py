@@ -7,13 +7,15 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from dlsim_ij.errors import ConfigError, ImageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dlsim_ij.simulation import Conditions, MeasuredPsf, PixelMaps
+    from dlsim_ij.simulation import Conditions, MeasuredPsf, PixelMaps, StackFit
 
 POINTS_ENDINGS = (".csv", ".txt")
 POINTS_GRID = 8  # a list of points asks for a fine grid
@@ -140,6 +142,8 @@ def read_parameters(path: Path) -> tuple[dict[str, Any], Conditions]:
         raise ConfigError(f"{path} is not JSON", "give a NAME_parameters.json of dlsim simulate") from error
     if not isinstance(data, dict) or not isinstance(data.get("conditions"), dict):
         raise ConfigError(f"{path} has no 'conditions'", "give a NAME_parameters.json of dlsim simulate")
+    data.setdefault("structure", "microtubules")
+    _check_entries(data, path)
     conditions = data["conditions"]
     psf = conditions.get("psf") or {}
     maps = (conditions.get("camera") or {}).get("maps") or {}
@@ -149,6 +153,33 @@ def read_parameters(path: Path) -> tuple[dict[str, Any], Conditions]:
         maps=read_maps(Path(maps["source"])) if maps.get("source") else None,
     )
     return data, made
+
+
+def _check_entries(data: dict[str, Any], path: Path) -> None:
+    """Refuse entries beside the conditions that cannot be right; all but the structure may be missing."""
+
+    def whole(value: Any, least: int, most: float = float("inf")) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+    size, seed = data.get("size_px"), data.get("random_seed")
+    right = {
+        "structure": isinstance(data["structure"], str),
+        "size_px": size is None
+        or (
+            isinstance(size, list) and len(size) == 2 and all(whole(n, 32, 4096) and n % 2 == 0 for n in size)
+        ),
+        "random_seed": seed is None or (isinstance(seed, list) and all(whole(n, 0) for n in seed)),
+        "points_per_pixel": data.get("points_per_pixel") is None
+        or data["points_per_pixel"] in range(2, 17, 2),
+        "object_file": isinstance(data.get("object_file"), (str, type(None))),
+        "object_pixel_size_um": isinstance(data.get("object_pixel_size_um"), (int, float, type(None))),
+    }
+    for key, good in right.items():
+        if not good:
+            raise ConfigError(
+                f"{path}: '{key}' is {data[key]!r:.40}, which cannot be right",
+                "compare with a file dlsim wrote",
+            )
 
 
 def read_stack(path: Path, layout: str, pixel_size_um: float | None) -> tuple[NDArray[Any], float, bool]:
@@ -166,3 +197,32 @@ def read_stack(path: Path, layout: str, pixel_size_um: float | None) -> tuple[ND
     height, width = (side - side % 2 for side in undone.frames.shape[1:])
     native = frames if not undone.was_enlarged else undone.frames
     return native[:, :height, :width], size * undone.scale, undone.was_enlarged
+
+
+def tell_fit(fit: StackFit, enlarged: bool, pixel_um: float) -> None:
+    """Say on stderr what was fitted to a stack."""
+    conditions = fit.conditions
+    camera = conditions.camera
+    if enlarged:
+        click.echo(f"the frames were enlarged; back to native pixels of {pixel_um:g} um", err=True)
+    for pattern in conditions.patterns:
+        strengths = " and ".join(f"{c:.2f}" for c in pattern.modulation)
+        click.echo(
+            f"angle {pattern.angle_deg:6.1f} degrees, period {1000 * pixel_um * pattern.period_px:.0f} nm, "
+            f"modulation {strengths}",
+            err=True,
+        )
+    click.echo(
+        f"light {conditions.photons:.3g} photo-electrons, transfer damping {conditions.otf_damping:.2f}, "
+        f"haze {conditions.haze:.2f} (blur {conditions.haze_sigma_px:.0f} px), "
+        f"background {conditions.flat:.2f}",
+        err=True,
+    )
+    kind = ", EMCCD" if camera.multiplication else ""
+    click.echo(
+        f"camera gain {camera.gain_adu_per_electron:.2f} counts per electron, "
+        f"offset {camera.offset_adu:.0f}, read noise {camera.read_noise_electrons:.1f} electrons{kind}",
+        err=True,
+    )
+    for sentence in fit.assumed:
+        click.echo(f"not measured: {sentence}", err=True)

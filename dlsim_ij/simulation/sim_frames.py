@@ -149,20 +149,36 @@ def widefield(density: FloatArray, conditions: Conditions, *, points_per_pixel: 
     return camera.image(camera.passed(scipy.fft.fft2(density.astype(np.float32))))
 
 
+def require_grid(conditions: Conditions, points_per_pixel: int) -> int:
+    """Return how many times what the pixels hold the optics pass, 1 for fine pixels.
+
+    Raises
+    ------
+    ConfigError
+        A grid of so many points to a pixel does not hold it.
+    """
+    folds = max(1, int(np.ceil(2 * _real_cutoff(conditions))))
+    if folds > points_per_pixel:
+        raise ConfigError(
+            f"{points_per_pixel} points to a pixel of {conditions.optics.pixel_size_um:g} um do not hold "
+            "what these optics pass",
+            f"draw the object on a finer grid: {folds + folds % 2} points to a pixel",
+        )
+    return folds
+
+
+def _real_cutoff(conditions: Conditions) -> float:
+    factor = conditions.cutoff_factor if conditions.psf is None else max(conditions.cutoff_factor, 1.0)
+    return conditions.optics.cutoff_px * factor
+
+
 class _ToCamera:
     """The way from a spectrum on the fine grid to an image on native pixels: blur, pixel, sampling."""
 
     def __init__(self, shape: tuple[int, int], factor: int, conditions: Conditions) -> None:
         self._shape, self._factor = shape, factor
-        cutoff = conditions.optics.cutoff_px * max(conditions.cutoff_factor, 1.0 if conditions.psf else 0.0)
-        # how much of the spectrum the optics pass, in units of what the pixels hold
-        self._folds = max(1, int(np.ceil(2 * cutoff)))
-        if self._folds > factor:
-            raise ConfigError(
-                f"{factor} points to a pixel of {conditions.optics.pixel_size_um:g} um do not hold "
-                "what these optics pass",
-                f"draw the object on a finer grid: {self._folds + self._folds % 2} points to a pixel",
-            )
+        cutoff = _real_cutoff(conditions)
+        self._folds = require_grid(conditions, factor)
         finest = max(p.orders * max(map(abs, p.frequency_px)) for p in conditions.patterns)
         self.finer = max(1, int(np.ceil(2 * (cutoff + finest) / factor)))
         height, width = (self._folds * side for side in shape)

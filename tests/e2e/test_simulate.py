@@ -218,6 +218,15 @@ def test_a_scene_can_be_simulated_again(tmp_path, capfd, stack):
     assert "was the scene of" in capfd.readouterr().err
 
 
+def test_a_stack_in_another_order_is_not_imitated(tmp_path, capfd, stack):
+    frames = dlsim.read_image(stack[0]).values
+    mixed = frames.reshape(3, 5, 128, 128).swapaxes(0, 1).reshape(15, 128, 128)
+    dlsim.write_image(tmp_path / "mixed.tif", mixed, pixel_size_um=0.06)
+    assert run(["simulate", "-o", str(tmp_path / "out"), "--like", str(tmp_path / "mixed.tif")]) == 2
+    assert "not in angle-major order" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_options_go_on_top_of_what_was_fitted(tmp_path, capfd, stack):
     words = ["--like", str(stack[0]), "--photons", "5", "--haze", "0", "--bleaching", "50", "-q", "--json"]
     assert run(["simulate", "-o", str(tmp_path), "--size", "64", *words]) == 0
@@ -231,6 +240,7 @@ def test_options_go_on_top_of_what_was_fitted(tmp_path, capfd, stack):
     [
         (["--period-nm", "100"], "does not pass these optics", "above 176 nm"),
         (["--layout", "3x4", "--beams", "3"], "5 phases are needed", "--beams 2"),
+        (["--pixel-size", "0.2", "--points-per-pixel", "2"], "do not hold what these optics", "4 points"),
         (["--layout", "3by5"], "not angles x phases", "3x5"),
         (["--modulation", "high"], "not numbers", "0.6,0.35"),
         (["--scene"], "--scene without --like", "--like RAW"),
@@ -280,6 +290,30 @@ def test_damaged_files_are_named(tmp_path, capfd, name, text, error):
     (tmp_path / name).write_text(text)
     flag = "--parameters" if name.endswith("json") else "--object"
     assert simulate(tmp_path / "out", flag, tmp_path / name) == 2
+    assert error in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error"),
+    [
+        ("size_px", [64], "'size_px'"),
+        ("size_px", [64, 63], "'size_px'"),
+        ("random_seed", "many", "'random_seed'"),
+        ("points_per_pixel", 3, "'points_per_pixel'"),
+        ("structure", 7, "'structure'"),
+        ("structure", "mitocondria", "no structure is called"),
+        ("object_file", ["a"], "'object_file'"),
+        ("random_state", {"state": {"state": "zz"}}, "'random_state'"),
+        ("random_state", {"state": {"state": "0x1", "inc": "0x3"}}, "'random_state'"),
+    ],
+)
+def test_damaged_parameters_are_named(tmp_path, capfd, key, value, error):
+    assert simulate(tmp_path / "first", "--json") == 0
+    (row,) = rows(capfd)
+    (tmp_path / "damaged.json").write_text(json.dumps({**parameters(row), key: value}))
+    words = ["simulate", "-o", str(tmp_path / "out"), "--parameters", str(tmp_path / "damaged.json")]
+    assert run(words) == 2
     assert error in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -239,7 +239,7 @@ def test_a_measured_point_replaces_the_computed_blur():
         ),
         (
             lambda: conditions(
-                paper_patterns(), aberration=Aberration(spherical_waves=1, immersion_index=1.3)
+                paper_patterns(), aberration=Aberration(spherical_waves=0.1, immersion_index=1.33)
             ),
             "an aperture of 1.49 is not possible",
         ),
