@@ -18,6 +18,7 @@ import xarray as xr
 import dlsim_ij
 from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition, split_stack
+from dlsim_ij.acquisition.storage import arrange
 from dlsim_ij.datasets.inputs import normalised_frames
 from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.errors import ImageError, LayoutError, ModelError
@@ -175,6 +176,7 @@ def reconstruct(
             if not found.fit and not force:
                 message, hint = found.warnings[0]
                 raise LayoutError(message, f"{hint} (--force goes on nevertheless)")
+            native = arrange(native, found)  # with force: the patterns belong to the sorted frames
             start = time.perf_counter()
             prediction = predict(
                 loaded, native, patterns=found.patterns, optics=optics, tile_px=tile_px, threads=threads
