@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from dlsim_ij.quality import scores
 from dlsim_ij.quality.consistency import correlation_with_widefield
 from dlsim_ij.reconstruction import widefield, wiener_sim
 from dlsim_ij.report import Notice, RunImage, RunRecord, save_curves, save_record
+from dlsim_ij.report.acquisition_table import acquisition_rows
 from dlsim_ij.report.curves import curve_set
 from dlsim_ij.report.verdict import judge
 from dlsim_ij.results import Result
@@ -335,7 +336,9 @@ def run_input(
         verdict=verdict,
         verdict_level=level,
         metrics=metrics,
-        acquisition=_acquisition_table(raw, done),
+        acquisition=acquisition_rows(
+            {str(dim): size for dim, size in raw.sizes.items()}, str(raw.dtype), done.acquisition
+        ),
         parameters={
             "model": model.describe(),
             "na": na,
@@ -457,25 +460,3 @@ def _note(role: str, done: Reconstruction) -> str:
         "wiener": "conventional reconstruction of the same frames",
         "error": "blurred result against the mean of the raw frames",
     }[role]
-
-
-def _acquisition_table(raw: xr.DataArray, done: Reconstruction) -> tuple[tuple[str, str], ...]:
-    acquisition = done.acquisition
-    um = acquisition.optics.pixel_size_um
-    sizes = " x ".join(f"{size} {dim}" for dim, size in raw.sizes.items())
-    return (
-        ("Size", f"{sizes}, {raw.dtype}"),
-        ("Frames", f"{acquisition.n_angles} angles x {acquisition.n_phases} phases, {acquisition.order}"),
-        ("Camera pixel in the sample", f"{um * 1000:g} nm"),
-        ("Pattern directions", _listed(p.angle_deg for p in acquisition.patterns) + " degrees"),
-        (
-            "Pattern periods (finest order)",
-            _listed(p.period_px / p.orders * um * 1000 for p in acquisition.patterns) + " nm",
-        ),
-        ("Modulation of order 1", _listed((p.modulation[0] for p in acquisition.patterns), 2)),
-        ("Signal-to-noise of order 1", _listed((p.snr[0] for p in acquisition.patterns), 0)),
-    )
-
-
-def _listed(values: Iterable[float], digits: int = 1) -> str:
-    return ", ".join(f"{value:.{digits}f}" for value in values)
