@@ -1,0 +1,242 @@
+"""What has to be known before an image can be compared with raw frames, fitted to both.
+
+An image has a gain and a filter of its own (a Wiener filter, an apodisation, a network's taste), the optics
+are not quite the nominal ones, and brightness, phase and strength of the pattern differ a little from frame
+to frame. The model of frame j is the sum over the bands b of ::
+
+    w_b exp(i b step_j) (1 + small) * h(|f|) * g(|f - b k|) * image band b
+
+with one strength w per angle and order, the nominal transfer times a damping as h, and g, which undoes the
+image's own filter: a curve through a few knots that may fall to a fourth of its mean, never to 0. Nothing
+of this knows a place, so a structure that should not be there cannot be explained away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import NDArray
+
+from dlsim_ij.optics import otf_profile
+from dlsim_ij.quality.physics_forward import ComplexArray, FloatArray, Mover
+
+NOTCH = 0.2  # of the cut-off: below, raw frames hold out-of-focus light, and count little
+# of the cut-off: where the curve that undoes the image's filter has its knots
+_KNOTS = np.array([0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.4, 1.65, 2.0])
+_STEP = 0.5  # relative change from knot to knot that is expected without evidence
+_LOWEST, _HIGHEST = 0.25, 30.0  # of the mean of the curve
+_DAMPING = (0.03, 1.0)
+_ROUNDS = 5
+_FRAME_TOLERANCE = 0.1  # of a band's strength: how far a frame may be off
+_H_BINS, _G_BINS = 48, 192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """Raw frames on the compared frequencies, with the place of each in the acquisition."""
+
+    spectra: ComplexArray  # (n_frames, n)
+    angles: NDArray[np.intp]  # (n_frames,)
+    steps_rad: FloatArray  # (n_frames,)
+    variance: float  # of the noise of one transformed pixel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """The fitted model, and what it makes of the image."""
+
+    damping: float
+    strengths: FloatArray  # (n_angles, orders + 1), counts per unit of the image
+    coefficients: ComplexArray  # (n_frames, 2 orders + 1), of the bands, small corrections included
+    transfer: FloatArray  # (n,), h
+    predicted: ComplexArray  # (n_frames, n)
+    knots: FloatArray  # cycles per native pixel
+    undo: FloatArray  # g there
+
+    def undone(self, radius: FloatArray) -> NDArray[np.float32]:
+        """Return g at image frequencies."""
+        return np.interp(radius, self.knots, self.undo).astype(np.float32)
+
+
+def trust(radius: FloatArray, cutoff_px: float) -> NDArray[np.float32]:
+    """Return the weight of a raw frequency: little where out-of-focus light is."""
+    return (1 - np.exp(-((radius / (NOTCH * cutoff_px)) ** 2) / 2)).astype(np.float32)
+
+
+def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: float) -> Fitted:
+    """Fit the model to an image's bands and the frames.
+
+    Parameters
+    ----------
+    bands : (n_angles, 2 * orders + 1, n) ndarray
+        From `Mover.bands`; multiplied with h g in place.
+    frames : Frames
+    mover : Mover
+    cutoff_px : float
+        Nominal.
+    """
+    orders, n_angles = mover.orders, len(bands)
+    tables = _Tables(mover, cutoff_px)
+    weight = trust(mover.plane.radius, cutoff_px)
+    counts = np.bincount(frames.angles, minlength=n_angles)
+    phases = np.exp(1j * np.outer(frames.steps_rad, np.arange(-orders, orders + 1))).astype(np.complex64)
+    power = np.stack([tables.of(a, weight * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])
+    strengths = _nominal(mover, orders)
+    undo = np.ones(len(tables.knots))
+    cross = np.zeros_like(power)
+    rest = frames.spectra
+    # with all phases of an angle its bands separate at once; with fewer, each is what the others leave
+    for _ in range(4):
+        for a, own in enumerate(_members(frames, n_angles)):
+            band = np.conj(phases[own]).T @ rest[own] / len(own)
+            cross[a] += tables.of(a, weight * (bands[a].real * band.real + bands[a].imag * band.imag))
+        damping, strengths, undo = tables.fit(power, cross, counts, strengths, undo, frames.variance)
+        h = otf_profile(mover.plane.radius, cutoff_px, damping).astype(np.float32)
+        if counts.min() > 2 * orders:
+            break
+        cross, model = tables.explained(power, damping, strengths, undo), np.empty_like(frames.spectra)
+        for a, own in enumerate(_members(frames, n_angles)):
+            mixed = phases[own] * _both_sides(strengths[a])
+            model[own] = mixed.astype(np.complex64) @ (bands[a] * tables.undone(a, undo)) * h
+        rest = frames.spectra - model
+    coefficients = phases * np.stack([_both_sides(strengths[a]) for a in frames.angles]).astype(np.float32)
+    predicted = np.empty_like(frames.spectra)
+    for a, own in enumerate(_members(frames, n_angles)):
+        bands[a] *= tables.undone(a, undo) * h
+        coefficients[own] = _corrected(bands[a], weight, frames.spectra[own], coefficients[own], frames.variance)
+        predicted[own] = coefficients[own] @ bands[a]
+    return Fitted(
+        damping=damping, strengths=strengths, coefficients=coefficients, transfer=h,
+        predicted=predicted, knots=tables.knots, undo=undo,
+    )  # fmt: skip
+
+
+class _Tables:
+    """Sums over frequencies, by what h and g depend on: the fit itself then costs next to nothing."""
+
+    def __init__(self, mover: Mover, cutoff_px: float) -> None:
+        self.cutoff_px = cutoff_px
+        self.orders = mover.orders
+        self.far = cutoff_px + max(p.orders / p.period_px for p in mover.patterns)
+        self.knots = _KNOTS[: int(np.searchsorted(_KNOTS, self.far / cutoff_px)) + 1] * cutoff_px
+        self.h_radius = (np.arange(_H_BINS) + 0.5) / _H_BINS * cutoff_px
+        g_radius = (np.arange(_G_BINS) + 0.5) / _G_BINS * self.far
+        self.basis = np.stack([np.interp(g_radius, self.knots, row) for row in np.eye(len(self.knots))], axis=1)
+        radius = mover.plane.radius
+        row = np.minimum((radius * np.float32(_H_BINS / cutoff_px)).astype(np.int32), _H_BINS - 1) * _G_BINS
+        bands = range(-self.orders, self.orders + 1)
+        self._column = np.empty((len(mover.patterns), len(bands), len(radius)), np.int32)
+        for a, own in enumerate(self._column):
+            for target, b in zip(own, bands, strict=True):
+                np.minimum(mover.distance(a, b) * np.float32(_G_BINS / self.far), _G_BINS - 1, out=target, casting="unsafe")
+        self._place = self._column + row
+
+    def of(self, angle: int, values: FloatArray) -> FloatArray:
+        """Sum (2 M + 1, n) values of an angle; return (M + 1, h bins, g bins), both sides together."""
+        size = _H_BINS * _G_BINS
+        sums = [np.bincount(p, v, size).reshape(_H_BINS, _G_BINS) for p, v in zip(self._place[angle], values, strict=True)]
+        m = self.orders
+        return np.stack([sums[m], *(sums[m + o] + sums[m - o] for o in range(1, m + 1))])
+
+    def undone(self, angle: int, undo: FloatArray) -> NDArray[np.float32]:
+        """Return g at each band's image frequencies, (2 M + 1, n)."""
+        return (self.basis @ undo).astype(np.float32)[self._column[angle]]
+
+    def explained(self, power: FloatArray, damping: float, strengths: FloatArray, undo: FloatArray) -> FloatArray:
+        """Return what the model contributes to the table of products with the image."""
+        h = otf_profile(self.h_radius, self.cutoff_px, damping)
+        return power * h[:, None] * (self.basis @ undo) * strengths[:, :, None, None]
+
+    def fit(
+        self, power: FloatArray, cross: FloatArray, counts: NDArray[np.intp],
+        strengths: FloatArray, undo: FloatArray, variance: float,
+    ) -> tuple[float, FloatArray, FloatArray]:  # fmt: skip
+        """Return damping, strengths and g that bring model and frames closest."""
+        best: dict[float, tuple[float, FloatArray, FloatArray]] = {}
+
+        def misfit(log_damping: float) -> float:
+            h = otf_profile(self.h_radius, self.cutoff_px, float(np.exp(log_damping)))
+            own = np.einsum("h,aohg->aog", h**2, power) * counts[:, None, None]
+            shared = np.einsum("h,aohg->aog", h, cross) * counts[:, None, None]
+            w, g = strengths, undo
+            for _ in range(_ROUNDS):
+                w, g = self._alternate(own, shared, w, g, variance)
+            curve = self.basis @ g
+            model = w[:, :, None] * curve
+            loss = float((model * model * own - 2 * model * shared).sum())
+            best[log_damping] = (loss, w, g)
+            return loss
+
+        scipy.optimize.minimize_scalar(
+            misfit, bounds=tuple(np.log(_DAMPING)), method="bounded", options={"xatol": 0.1, "maxiter": 12}
+        )
+        log_damping = min(best, key=lambda key: best[key][0])
+        return float(np.exp(log_damping)), best[log_damping][1], best[log_damping][2]
+
+    def _alternate(
+        self, own: FloatArray, shared: FloatArray, w: FloatArray, g: FloatArray, variance: float
+    ) -> tuple[FloatArray, FloatArray]:
+        curve = self.basis @ g
+        up, down = shared @ curve, own @ curve**2
+        w = np.clip(up / np.where(down > 0, down, np.inf), 0, None)
+        mean = float(w[:, 0].mean())
+        if not mean > 0:
+            return w, g
+        w = np.minimum(w / mean, [1.5, *([0.6] * (w.shape[1] - 1))])
+        level = (np.einsum("ao,aog->g", w**2, own), np.einsum("ao,aog->g", w, shared))
+        matrix = self.basis.T @ (self.basis * level[0][:, None])
+        target = self.basis.T @ level[1]
+        flat = float(level[1].sum() / level[0].sum())
+        if not flat > 0:
+            return w, np.zeros_like(g)
+        slope = np.diff(np.eye(len(g)), axis=0)
+        matrix += variance / (2 * (_STEP * flat) ** 2) * slope.T @ slope
+        low, high = _LOWEST * flat, _HIGHEST * flat
+        g = np.linalg.solve(matrix, target)
+        if g.min() < low or g.max() > high:
+            root = np.linalg.cholesky(matrix).T
+            g = scipy.optimize.lsq_linear(root, np.linalg.solve(root.T, target), bounds=(low, high)).x
+        return w, g
+
+
+def _nominal(mover: Mover, orders: int) -> FloatArray:
+    """Return strengths as the acquisition measured them; haze makes those of the pattern too low."""
+    strengths = np.zeros((len(mover.patterns), orders + 1))
+    for row, pattern in zip(strengths, mover.patterns, strict=True):
+        row[0] = 1
+        row[1 : pattern.orders + 1] = np.clip(np.array(pattern.modulation) / 2, 0.1, 0.5)
+    return strengths
+
+
+def _members(frames: Frames, n_angles: int) -> list[NDArray[np.intp]]:
+    return [np.flatnonzero(frames.angles == a) for a in range(n_angles)]
+
+
+def _both_sides(strengths: FloatArray) -> FloatArray:
+    """Return the strengths of the bands -M .. M."""
+    return np.concatenate([strengths[:0:-1], strengths])
+
+
+def _corrected(
+    bands: ComplexArray, weight: FloatArray, spectra: ComplexArray, coefficients: ComplexArray, variance: float
+) -> ComplexArray:
+    """Let brightness, strength and phase of each frame depart a little from the common ones."""
+    orders = len(bands) // 2
+    weighted = np.conj(bands) * weight
+    gram = (weighted @ bands.T).astype(np.complex128)
+    target = (weighted @ spectra.T).astype(np.complex128)
+    out = coefficients.copy()
+    for number, own in enumerate(coefficients.astype(np.complex128)):
+        columns = np.zeros((len(own), len(own)), np.complex128)
+        columns[orders, 0] = own[orders]
+        for m in range(1, orders + 1):
+            for sign in (1, -1):
+                columns[orders + sign * m, 2 * m - 1] = own[orders + sign * m]
+                columns[orders + sign * m, 2 * m] = sign * 1j * own[orders + sign * m]
+        matrix = (columns.conj().T @ gram @ columns).real
+        matrix += variance / (2 * _FRAME_TOLERANCE**2) * np.eye(len(own))
+        change = np.linalg.solve(matrix, (columns.conj().T @ (target[:, number] - gram @ own)).real)
+        out[number] = own + columns @ change
+    return out
