@@ -19,10 +19,11 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-from dlsim_ij.optics import otf_profile
+from dlsim_ij.optics import Pattern, otf_profile
 from dlsim_ij.quality.physics_forward import ComplexArray, FloatArray, Mover
 
-NOTCH = 0.2  # of the cut-off: below, raw frames hold out-of-focus light, and count little
+# of the cut-off: how wide the dips of `trust` are
+NOTCH, _SIDE_NOTCH = 0.3, 0.12
 # of the cut-off: where the curve that undoes the image's filter has its knots
 _KNOTS = np.array([0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.4, 1.65, 2.0])
 _STEP = 0.5  # relative change from knot to knot that is expected without evidence
@@ -54,15 +55,29 @@ class Fitted:
     predicted: ComplexArray  # (n_frames, n)
     knots: FloatArray  # cycles per native pixel
     undo: FloatArray  # g there
+    weights: FloatArray  # (n_angles, n), see `trust`
 
     def undone(self, radius: FloatArray) -> NDArray[np.float32]:
         """Return g at image frequencies."""
         return np.interp(radius, self.knots, self.undo).astype(np.float32)
 
 
-def trust(radius: FloatArray, cutoff_px: float) -> NDArray[np.float32]:
-    """Return the weight of a raw frequency: little where out-of-focus light is."""
-    return (1 - np.exp(-((radius / (NOTCH * cutoff_px)) ** 2) / 2)).astype(np.float32)
+def trust(fy: FloatArray, fx: FloatArray, pattern: Pattern, cutoff_px: float) -> FloatArray:
+    """Return the weight of raw frequencies in the frames of one angle.
+
+    Little at the centre of band 0, where out-of-focus light is, and at the pattern's own frequencies, where
+    evenly lit background is: an image may treat both as it likes.
+    """
+    weight: FloatArray = _dip(np.hypot(fy, fx), NOTCH * cutoff_px)
+    for order in range(1, pattern.orders + 1):
+        for sign in (1, -1):
+            ky, kx = (sign * order * k for k in pattern.frequency_px)
+            weight = weight * _dip(np.hypot(fy - np.float32(ky), fx - np.float32(kx)), _SIDE_NOTCH * cutoff_px)
+    return weight
+
+
+def _dip(radius: FloatArray, width: float) -> FloatArray:
+    return 1 - np.exp(-((radius * np.float32(1 / width)) ** 4))
 
 
 def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: float) -> Fitted:
@@ -79,10 +94,11 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     """
     orders, n_angles = mover.orders, len(bands)
     tables = _Tables(mover, cutoff_px)
-    weight = trust(mover.plane.radius, cutoff_px)
+    plane = mover.plane
+    weights = np.stack([trust(plane.fy, plane.fx, pattern, cutoff_px) for pattern in mover.patterns])
     counts = np.bincount(frames.angles, minlength=n_angles)
     phases = np.exp(1j * np.outer(frames.steps_rad, np.arange(-orders, orders + 1))).astype(np.complex64)
-    power = np.stack([tables.of(a, weight * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])
+    power = np.stack([tables.of(a, weights[a] * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])
     strengths = _nominal(mover, orders)
     undo = np.ones(len(tables.knots))
     cross = np.zeros_like(power)
@@ -91,9 +107,9 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     for _ in range(4):
         for a, own in enumerate(_members(frames, n_angles)):
             band = np.conj(phases[own]).T @ rest[own] / len(own)
-            cross[a] += tables.of(a, weight * (bands[a].real * band.real + bands[a].imag * band.imag))
+            cross[a] += tables.of(a, weights[a] * (bands[a].real * band.real + bands[a].imag * band.imag))
         damping, strengths, undo = tables.fit(power, cross, counts, strengths, undo, frames.variance)
-        h = otf_profile(mover.plane.radius, cutoff_px, damping).astype(np.float32)
+        h = otf_profile(plane.radius, cutoff_px, damping).astype(np.float32)
         if counts.min() > 2 * orders:
             break
         cross, model = tables.explained(power, damping, strengths, undo), np.empty_like(frames.spectra)
@@ -105,11 +121,11 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     predicted = np.empty_like(frames.spectra)
     for a, own in enumerate(_members(frames, n_angles)):
         bands[a] *= tables.undone(a, undo) * h
-        coefficients[own] = _corrected(bands[a], weight, frames.spectra[own], coefficients[own], frames.variance)
+        coefficients[own] = _corrected(bands[a], weights[a], frames.spectra[own], coefficients[own], frames.variance)
         predicted[own] = coefficients[own] @ bands[a]
     return Fitted(
         damping=damping, strengths=strengths, coefficients=coefficients, transfer=h,
-        predicted=predicted, knots=tables.knots, undo=undo,
+        predicted=predicted, knots=tables.knots, undo=undo, weights=weights,
     )  # fmt: skip
 
 

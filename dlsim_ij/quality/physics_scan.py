@@ -73,7 +73,6 @@ def strengths(
     radii = np.linspace(0, 1, 2048) * cutoff_px
     h = np.interp(radii, np.sort(mover.plane.radius), fitted.transfer[np.argsort(mover.plane.radius)])
     h[-1] = 0
-    weight = trust(radii, cutoff_px)
     signal, noise = np.zeros((2, fy.size, fx.size))
     power = np.abs(fitted.coefficients.astype(np.complex128)) ** 2
     for a, pattern in enumerate(mover.patterns):
@@ -83,8 +82,9 @@ def strengths(
             pixel = np.sinc(y) * np.sinc(x)
             index = np.minimum(np.hypot(y, x) * ((len(radii) - 1) / cutoff_px), len(radii) - 1).astype(int)
             response = strength * (h[index] * pixel) ** 2
-            signal += weight[index] * response
-            noise += weight[index] ** 2 * response
+            weight = trust(y, x, pattern, cutoff_px)
+            signal += weight * response
+            noise += weight**2 * response
     to_y, to_x = _linear(plane.fy, fy.ravel()), _linear(plane.fx, fx.ravel())
     return tuple((to_y @ coarse @ to_x.T).astype(np.float32) for coarse in (signal, noise))
 
