@@ -32,6 +32,7 @@ _DAMPING = (0.03, 1.0)
 _ROUNDS = 5
 _FRAME_TOLERANCE = 0.1  # of a band's strength: how far a frame may be off
 _H_BINS, _G_BINS = 48, 192
+_TABLE = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ class Fitted:
     strengths: FloatArray  # (n_angles, orders + 1), counts per unit of the image
     coefficients: ComplexArray  # (n_frames, 2 orders + 1), of the bands, small corrections included
     transfer: FloatArray  # (n,), h
+    transfer_table: FloatArray  # h at even steps from 0 to the cut-off
     predicted: ComplexArray  # (n_frames, n)
     knots: FloatArray  # cycles per native pixel
     undo: FloatArray  # g there
@@ -125,6 +127,7 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
         predicted[own] = coefficients[own] @ bands[a]
     return Fitted(
         damping=damping, strengths=strengths, coefficients=coefficients, transfer=h,
+        transfer_table=otf_profile(np.linspace(0, cutoff_px, _TABLE), cutoff_px, damping),
         predicted=predicted, knots=tables.knots, undo=undo, weights=weights,
     )  # fmt: skip
 

@@ -29,28 +29,50 @@ FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
 
 # nothing above half a cycle per pixel is on the grid, and frequency there has no sign
-_NYQUIST_PX = 0.499
+NYQUIST_PX = 0.499
+
+
+def faded(image: FloatArray, edge_px: int) -> NDArray[np.float32]:
+    """Return an image less its mean, faded out towards the border."""
+    out = image.astype(np.float32)
+    out -= np.float32(image.mean(dtype=np.float64))
+    for axis, side in enumerate(image.shape):
+        window = fading(side, edge_px)
+        out *= window[:, None] if axis == 0 else window
+    return out
+
+
+def fading(side: int, edge_px: int) -> NDArray[np.float32]:
+    """Return a window of 1 that falls to 0 at both ends."""
+    window = np.ones(side, np.float32)
+    ramp = np.sin(np.pi / 2 * (np.arange(edge_px) + 0.5) / edge_px) ** 2
+    window[:edge_px], window[side - edge_px :] = ramp, ramp[::-1]
+    return window
 
 
 class RawPlane:
     """The frequencies of raw frames that are compared: half the plane, inside the cut-off.
 
-    The two axes are left out: a camera's fixed pattern of rows and columns lies there, and nothing else
-    that could not be seen elsewhere too.
+    The two axes and their neighbours are left out: a camera's fixed pattern of rows and columns lies there.
+    Images are faded out towards the border, over `fade` pixels of the frames, so that the border's jump
+    does not reach the inside.
 
     Attributes
     ----------
     shape : (int, int)
         Native Y, X.
+    fade_px : int
+        Native pixels.
     fy, fx, radius : (n,) ndarray
         Cycles per native pixel.
     """
 
-    def __init__(self, shape: tuple[int, int], cutoff_px: float) -> None:
+    def __init__(self, shape: tuple[int, int], cutoff_px: float, fade_px: int) -> None:
         self.shape = shape
+        self.fade_px = fade_px
         fy, fx = np.meshgrid(scipy.fft.fftfreq(shape[0]), scipy.fft.rfftfreq(shape[1]), indexing="ij")
         radius = np.hypot(fy, fx)
-        inside = (radius < min(cutoff_px, _NYQUIST_PX)) & (fy != 0) & (fx != 0)
+        inside = (radius < min(cutoff_px, NYQUIST_PX)) & (abs(fy) > 1.5 / shape[0]) & (fx > 1.5 / shape[1])
         rows, columns = np.nonzero(inside)
         self._half = rows * fy.shape[1] + columns
         self._here = rows * shape[1] + columns
@@ -61,10 +83,10 @@ class RawPlane:
         return len(self._half)
 
     def of_real(self, images: FloatArray) -> NDArray[np.complex64]:
-        """Transform real (n, Y, X) images."""
+        """Transform (n, Y, X) images, less their mean and faded out."""
         out = np.empty((len(images), len(self)), np.complex64)
         for row, image in zip(out, images, strict=True):
-            row[:] = scipy.fft.rfft2(image.astype(np.float32, copy=False)).ravel()[self._half]
+            row[:] = scipy.fft.rfft2(faded(image, self.fade_px)).ravel()[self._half]
         return out
 
     def real(self, values: ComplexArray) -> FloatArray:
@@ -105,8 +127,9 @@ class Mover:
         ]
 
     def transformed(self, image: FloatArray) -> NDArray[np.complex64]:
-        """Return the full spectrum of a (2Y, 2X) image, with its origin at native pixel (0, 0)."""
-        fine: NDArray[np.complex64] = scipy.fft.fft2(image.astype(np.complex64), overwrite_x=True)
+        """Return the full spectrum of a (2Y, 2X) image, faded out, with its origin at native pixel (0, 0)."""
+        even = faded(image, 2 * self.plane.fade_px).astype(np.complex64)
+        fine: NDArray[np.complex64] = scipy.fft.fft2(even, overwrite_x=True)
         fine *= self._ramp[0][:, None] / 4
         fine *= self._ramp[1]
         return fine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,74 +15,90 @@ from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale
 
 _BEYOND = 1.15  # times the nominal cut-off: real optics may pass a little more
 _LEAST_SHARE = 0.1  # of all frequencies: fewer do not tell enough
-BLOCK_PX = 8
+_BLOCK_PX = 8
+_TRIMMED = 4.0  # times the usual scatter: blocks further off hold a hot pixel
 
 
-def block_means(image: FloatArray, block_px: int) -> FloatArray:
-    """Average over squares; what is left over at the far edges belongs to the last ones."""
-    height, width = (max(1, side // block_px) for side in image.shape)
-    rows = np.minimum(np.arange(image.shape[0]) // block_px, height - 1)
-    cut = image[: height * block_px, : width * block_px]
-    del rows
-    means: FloatArray = cut.reshape(height, block_px, width, block_px).mean(axis=(1, 3))
-    return means
+@dataclass(frozen=True, kw_only=True)
+class NoiseLine:
+    """Variance of a pixel's noise = base + slope * counts, in squared counts; never below `floor`."""
+
+    base: float
+    slope: float
+    floor: float
+
+    def of(self, counts: FloatArray) -> FloatArray:
+        """Return the variance where the mean is `counts`."""
+        line: FloatArray = np.maximum(self.base + self.slope * counts, self.floor)
+        return line
 
 
-def noise_variance(
-    frames: NDArray[Any], cutoff_px: float, scale: PhotonScale | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """Estimate the variance of the noise of one frame's pixel, block by block.
+def measure_noise(frames: NDArray[Any], cutoff_px: float, scale: PhotonScale | None = None) -> NoiseLine:
+    """Find how the noise grows with the brightness.
 
     Parameters
     ----------
     frames : (n, Y, X) ndarray
         Native camera counts.
     cutoff_px : float
-        Of the optics, cycles per pixel.
+        Of the optics, in cycles per pixel. What lies beyond is noise; where the pixels are too coarse to
+        show it, differences between neighbours tell instead, see `estimate_photon_scale`.
     scale : PhotonScale, optional
         Gain and offset of the camera, if known.
 
-    Returns
-    -------
-    (Y / 8, X / 8) ndarray
-        Mean over the frames, in squared counts.
+    Raises
+    ------
+    ImageError
+        The frames hold no noise, or too little to measure.
     """
-    level = block_means(frames.mean(axis=0, dtype=np.float64), BLOCK_PX)
     if scale is None:
         fy, fx = scipy.fft.fftfreq(frames.shape[1])[:, None], scipy.fft.rfftfreq(frames.shape[2])[None, :]
         beyond = (np.hypot(fy, fx) > _BEYOND * cutoff_px) & (fy != 0) & (fx != 0)
         share = float(beyond.mean())
-        if share < _LEAST_SHARE:
-            scale = estimate_photon_scale(frames[0])
-        else:
-            return _fitted(level, _measured(frames, beyond) / share)
-    variance = scale.gain * (level - scale.offset)
-    return np.maximum(variance, 0.05 * np.median(variance))
+        if share > _LEAST_SHARE:
+            level = _block_means(frames.mean(axis=0, dtype=np.float64))
+            return _fitted(level, _block_means(_power(frames, beyond)) / share)
+        scale = estimate_photon_scale(frames[0])
+    base = -scale.gain * scale.offset
+    usual = base + scale.gain * float(np.median(frames))
+    return NoiseLine(base=base, slope=scale.gain, floor=max(0.2 * usual, 1e-12))
 
 
-def _measured(frames: NDArray[Any], beyond: NDArray[np.bool_]) -> FloatArray:
+def _block_means(image: FloatArray) -> FloatArray:
+    height, width = (side // _BLOCK_PX for side in image.shape)
+    cut = image[: height * _BLOCK_PX, : width * _BLOCK_PX]
+    means: FloatArray = cut.reshape(height, _BLOCK_PX, width, _BLOCK_PX).mean(axis=(1, 3), dtype=np.float64)
+    return means.ravel()
+
+
+def _power(frames: NDArray[Any], beyond: NDArray[np.bool_]) -> FloatArray:
     total = np.zeros(frames.shape[1:], np.float32)
     for frame in frames:
         spectrum = scipy.fft.rfft2(frame.astype(np.float32))
         spectrum *= beyond
-        total += scipy.fft.irfft2(spectrum, s=frame.shape, overwrite_x=True) ** 2
-    return block_means(total, BLOCK_PX) / len(frames)
+        noise = scipy.fft.irfft2(spectrum, s=frame.shape, overwrite_x=True)
+        total += noise * noise
+    return total / np.float32(len(frames))
 
 
-def _fitted(level: FloatArray, measured: FloatArray) -> FloatArray:
-    """Fit variance = a + b level, without the blocks that a hot pixel or a border spoils."""
-    x, y = level.ravel(), measured.ravel()
-    keep = y > 0
-    if not keep.any():
-        raise ImageError("the raw frames hold no noise", "pass the camera's frames, not filtered or simulated ones")
-    model = np.full_like(y, np.median(y))
+def _fitted(level: FloatArray, measured: FloatArray) -> NoiseLine:
+    usual = float(np.median(measured))
+    # float frames without noise hold rounding errors only
+    if not usual > 1e-9 * (float(np.ptp(level)) ** 2 + 1e-30):
+        raise ImageError(
+            "the raw frames hold no noise, so nothing can be told in units of it",
+            "pass the frames as the camera wrote them, neither filtered nor simulated without noise",
+        )
+    floor = 0.3 * float(np.quantile(measured, 0.02))
+    model, keep = np.full_like(measured, usual), measured > 0
     for _ in range(6):
         weight = keep / model**2
-        centre_x, centre_y = (weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()
-        spread = (weight * (x - centre_x) ** 2).sum()
-        slope = max(0.0, float((weight * (x - centre_x) * (y - centre_y)).sum() / spread)) if spread > 0 else 0.0
-        floor = 0.2 * float(np.quantile(y, 0.02)) + 1e-12
-        model = np.maximum(centre_y + slope * (x - centre_x), floor)
-        off = np.abs(y / model - 1)
-        keep = off < 4 * max(1.4826 * float(np.median(off)), 0.02)
-    return model.reshape(level.shape)
+        total = weight.sum()
+        centre, height = (weight * level).sum() / total, (weight * measured).sum() / total
+        spread = (weight * (level - centre) ** 2).sum()
+        rise = (weight * (level - centre) * (measured - height)).sum()
+        slope = max(0.0, float(rise / spread)) if spread > 0 else 0.0
+        model = np.maximum(height + slope * (level - centre), floor)
+        off = np.abs(measured / model - 1)
+        keep = off < _TRIMMED * max(1.4826 * float(np.median(off)), 0.02)
+    return NoiseLine(base=float(height - slope * centre), slope=slope, floor=floor)

@@ -13,116 +13,261 @@ from dataclasses import dataclass
 from math import erfc, exp, pi, sqrt
 
 import numpy as np
+import scipy.fft
+import scipy.ndimage
 import scipy.optimize
 from numpy.typing import NDArray
 
 from dlsim_ij.quality.physics_fit import Fitted, Frames, trust
-from dlsim_ij.quality.physics_forward import ComplexArray, FloatArray, Mover
+from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover
 
-HIGH_PASS = 0.15  # of the cut-off: coarser differences are background, which images treat as they like
-_BLOB_PX = 1.5  # native
-_LINE_PX = 5.0
+_BLOB_PX, _LINE_PX = 1.5, 5.0  # sigma in native pixels of the paper's microscope, cut-off 0.34 cycles
+_PAPER_CUTOFF_PX = 0.34
 _LINES = 8
 _COARSE = 40  # samples of a smooth curve along the cut-off
-BLOCK_PX = 4  # image pixels: where the noise is taken as even
+# A model of optics and image is never exact: what is left of the light itself, near and anywhere in the
+# field, counts as noise too. Chosen on simulated stacks of 1000 photons, see docs/round-trip.md.
+_INEXACT_HERE, _INEXACT_ANYWHERE = 0.05, 0.02
+_BLOCK_PX = 4  # image pixels over which the light is averaged
+_NOISE_BLUR_PX = 1.27  # of squared counts: the squared PSF, and the filters' own width
+_DARKEST = 0.5  # of the noise around: where patterns of few frames leave a place dark
+
+
+class ImagePlane:
+    """Frequencies of the image that raw frames tell something about, cut out of its half plane.
+
+    Attributes
+    ----------
+    fy, fx : (rows,), (columns,) ndarray
+        Cycles per native pixel.
+    radius : (rows, columns) ndarray
+    """
+
+    def __init__(self, mover: Mover, cutoff_px: float) -> None:
+        self.far = cutoff_px + max(p.orders / p.period_px for p in mover.patterns)
+        height, width = self.native = mover.plane.shape
+        last_row, last_column = (min(int(self.far * side), side - 1) for side in self.native)
+        self._rows = np.arange(-last_row, last_row + 1)
+        self._columns = last_column + 1
+        self._shape = (2 * height, width + 1)
+        self.fy, self.fx = self._rows / height, np.arange(self._columns) / width
+        self.radius = np.hypot(self.fy[:, None], self.fx).astype(np.float32)
+
+    def cut(self, spectrum: ComplexArray) -> ComplexArray:
+        """Return this part of a full or half plane of the image."""
+        return spectrum[self._rows, : self._columns]
+
+    def put(self, part: ComplexArray) -> NDArray[np.complex64]:
+        """Return the half plane, zero elsewhere."""
+        whole = np.zeros(self._shape, np.complex64)
+        whole[self._rows, : self._columns] = part
+        return whole
+
+    def of_native(self, image: FloatArray) -> NDArray[np.complex64]:
+        """Return this part of the spectrum of a real native (Y, X) image."""
+        height, width = self.native
+        rows = self._rows[np.abs(self._rows) < height / 2]
+        columns = min(self._columns, (width + 1) // 2)
+        spectrum = scipy.fft.rfft2(image.astype(np.float32))[rows, :columns]
+        part = np.zeros(self.radius.shape, np.complex64)
+        first = (len(self._rows) - len(rows)) // 2
+        part[first : first + len(rows), :columns] = spectrum
+        return part
+
+    def total(self, power: FloatArray) -> float:
+        """Sum over both halves of the plane."""
+        return 2 * float(power.sum(dtype=np.float64)) - float(power[:, 0].sum(dtype=np.float64))
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImagePlane:
-    """Frequencies of the image that raw frames tell something about, cut out of its half plane."""
+class Evidence:
+    """What the frames say about the image, on `ImagePlane`."""
 
-    rows: NDArray[np.intp]
-    columns: int
-    shape: tuple[int, int]
-    fy: FloatArray
-    fx: FloatArray
-    radius: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, mover: Mover, cutoff_px: float) -> ImagePlane:
-        far = cutoff_px + max(p.orders / p.period_px for p in mover.patterns)
-        height, width = mover.plane.shape
-        rows = np.arange(-min(int(far * height), height - 1), min(int(far * height), height - 1) + 1)
-        columns = min(int(far * width), width - 1) + 1
-        fy, fx = rows / height, np.arange(columns) / width
-        return cls(
-            rows=rows, columns=columns, shape=(2 * height, width + 1), fy=fy, fx=fx,
-            radius=np.hypot(fy[:, None], fx).astype(np.float32),
-        )  # fmt: skip
-
-    def cut(self, spectrum: ComplexArray) -> ComplexArray:
-        return spectrum[self.rows, : self.columns]
-
-    def put(self, part: ComplexArray) -> ComplexArray:
-        whole = np.zeros(self.shape, np.complex64)
-        whole[self.rows, : self.columns] = part
-        return whole
+    left: ComplexArray  # of the frames, moved back
+    shown: ComplexArray  # of the image, through the optics and moved back
+    response: FloatArray  # to a unit object
+    noise: FloatArray  # variance of `left`
 
 
-def strengths(
-    fitted: Fitted, frames: Frames, mover: Mover, plane: ImagePlane, cutoff_px: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return how strongly the frames show each image frequency, and the noise of the moved-back frames.
-
-    Both on `plane`; of a unit object and of unit variance in a frequency of a frame.
-    """
-    step = cutoff_px / _COARSE
-    far = max(abs(plane.fy[0]), plane.fx[-1])
-    half = np.arange(0, far + 1.01 * step, step)
-    fy, fx = np.concatenate([-half[:0:-1], half])[:, None], half[None, :]
-    radii = np.linspace(0, 1, 2048) * cutoff_px
-    h = np.interp(radii, np.sort(mover.plane.radius), fitted.transfer[np.argsort(mover.plane.radius)])
-    h[-1] = 0
-    signal, noise = np.zeros((2, fy.size, fx.size))
-    power = np.abs(fitted.coefficients.astype(np.complex128)) ** 2
-    for a, pattern in enumerate(mover.patterns):
-        own = power[frames.angles == a].sum(axis=0)
-        for b, strength in zip(range(-mover.orders, mover.orders + 1), own, strict=True):
-            y, x = fy + b * pattern.frequency_px[0], fx + b * pattern.frequency_px[1]
-            pixel = np.sinc(y) * np.sinc(x)
-            index = np.minimum(np.hypot(y, x) * ((len(radii) - 1) / cutoff_px), len(radii) - 1).astype(int)
-            response = strength * (h[index] * pixel) ** 2
-            weight = trust(y, x, pattern, cutoff_px)
-            signal += weight * response
-            noise += weight**2 * response
-    to_y, to_x = _linear(plane.fy, fy.ravel()), _linear(plane.fx, fx.ravel())
-    return tuple((to_y @ coarse @ to_x.T).astype(np.float32) for coarse in (signal, noise))
-
-
-def shapes(plane: ImagePlane) -> Iterator[NDArray[np.float32]]:
-    """Yield the filters for what is looked for: a point, a blob, and short lines."""
-    yield np.float32(1)
-    squared = plane.radius**2
-    yield np.exp(np.float32(-2 * (pi * _BLOB_PX) ** 2) * squared)
-    for number in range(_LINES):
-        angle = pi * number / _LINES
-        along = plane.fy[:, None] * np.sin(angle) + plane.fx * np.cos(angle)
-        yield np.exp(np.float32(-2 * (pi * _LINE_PX) ** 2) * (along * along).astype(np.float32))
-
-
-def expected_count(level: float, area_px: float, power: FloatArray, plane: ImagePlane) -> float:
-    """Return how many places of an even Gaussian noise of this spectrum stand above a level, about.
-
-    The expected Euler characteristic of such places (Worsley et al. 1996, doi
-    10.1002/(SICI)1097-0193(1996)4:1<58::AID-HBM4>3.0.CO;2-O); at high levels the chance that there is one.
+def evidence(
+    fine: ComplexArray, fitted: Fitted, frames: Frames, mover: Mover, plane: ImagePlane, cutoff_px: float
+) -> Evidence:
+    """Move what is left of the frames back to the image.
 
     Parameters
     ----------
-    level : float
-        In standard deviations.
-    area_px : float
-        Native pixels looked at.
-    power : ndarray
-        Of the noise on `plane`.
+    fine : (2Y, 2X) ndarray
+        The image, from `Mover.transformed`.
+    fitted : Fitted
+    frames : Frames
+    mover, plane, cutoff_px
+        Geometry.
     """
-    total = 2 * float(power.sum()) - float(power[:, 0].sum())
-    fy, fx = plane.fy[:, None], plane.fx
-    moments = [
-        (2 * float((power * m).sum()) - float((power * m)[:, 0].sum())) / total for m in (fy * fy, fx * fx, fy * fx)
-    ]
-    moments[2] *= 0 if False else 1
-    roughness = (2 * pi) ** 2 * sqrt(max(moments[0] * moments[1] - moments[2] ** 2, 0.0))
-    return area_px * roughness * (2 * pi) ** -1.5 * level * exp(-level * level / 2) + erfc(level / sqrt(2)) / 2
+    left = frames.spectra - fitted.predicted
+    back = np.zeros((len(mover.patterns), 2 * mover.orders + 1, len(mover.plane)), np.complex64)
+    for a, weight in enumerate(fitted.weights):
+        own = np.flatnonzero(frames.angles == a)
+        if len(own):
+            back[a] = np.conj(fitted.coefficients[own]).T @ left[own]
+            back[a] *= weight * fitted.transfer
+    response, noise = _strengths(fitted, frames, mover, plane, cutoff_px)
+    shown = plane.cut(fine) * fitted.undone(plane.radius)
+    shown *= response
+    return Evidence(
+        left=plane.cut(mover.back(back)), shown=shown, response=response, noise=noise * np.float32(frames.variance)
+    )
+
+
+def _strengths(
+    fitted: Fitted, frames: Frames, mover: Mover, plane: ImagePlane, cutoff_px: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the response to a unit object, and the noise for a unit variance in a frame's frequency.
+
+    Both are smooth, so they are computed on a coarse grid.
+    """
+    step = cutoff_px / _COARSE
+    half = np.arange(0, plane.far + 2 * step, step)
+    fy, fx = np.concatenate([-half[:0:-1], half])[:, None], half[None, :]
+    h = np.append(fitted.transfer_table, 0.0)
+    response, noise = np.zeros((2, fy.size, fx.size))
+    power = np.abs(fitted.coefficients.astype(np.complex128)) ** 2
+    for a, pattern in enumerate(mover.patterns):
+        strengths = power[frames.angles == a].sum(axis=0)
+        for b, strength in zip(range(-mover.orders, mover.orders + 1), strengths, strict=True):
+            y, x = fy + b * pattern.frequency_px[0], fx + b * pattern.frequency_px[1]
+            place = np.minimum(np.hypot(y, x) * ((len(h) - 1) / cutoff_px), len(h) - 1).astype(int)
+            one = strength * (h[place] * np.sinc(y) * np.sinc(x) * (np.hypot(y, x) < NYQUIST_PX)) ** 2
+            weight = trust(y, x, pattern, cutoff_px)
+            response += weight * one
+            noise += weight**2 * one
+    to_y, to_x = _linear(plane.fy, fy.ravel()), _linear(plane.fx, fx.ravel())
+    return (to_y @ response @ to_x.T).astype(np.float32), (to_y @ noise @ to_x.T).astype(np.float32)
+
+
+def noise_map(variances: list[FloatArray], fitted: Fitted, frames: Frames, mover: Mover) -> FloatArray:
+    """Return how the noise of the moved-back frames is spread over native pixels, mean about 1.
+
+    Parameters
+    ----------
+    variances : list of (Y, X) ndarray
+        Of each frame's pixels.
+    """
+    height, width = mover.plane.shape
+    y, x = np.arange(height)[:, None], np.arange(width)
+    total: FloatArray = np.zeros((height, width))
+    separable = np.bincount(frames.angles).min() > 2 * mover.orders
+    for variance, own, a in zip(variances, fitted.coefficients, frames.angles, strict=True):
+        if separable:  # over all phases the light is even
+            total += np.float32((np.abs(own) ** 2).sum()) * variance
+            continue
+        pattern = mover.patterns[a]
+        light = np.full((height, width), own[mover.orders].real)
+        for order in range(1, pattern.orders + 1):
+            ky, kx = (2 * pi * order * k for k in pattern.frequency_px)
+            factor = 2 * own[mover.orders + order] * np.exp(1j * pattern.phases_rad[order - 1])
+            light += np.multiply.outer(factor * np.exp(1j * ky * y[:, 0]), np.exp(1j * kx * x)).real
+        total += light**2 * variance
+    total = scipy.ndimage.gaussian_filter(total, _NOISE_BLUR_PX, mode="nearest")
+    if not separable:
+        total = np.maximum(total, _DARKEST * scipy.ndimage.gaussian_filter(total, 3 * _NOISE_BLUR_PX, mode="nearest"))
+    weight = float((np.abs(fitted.coefficients) ** 2).sum())
+    return total / weight
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departures:
+    """Local departures of the frames from the image, in units of what is expected."""
+
+    map: NDArray[np.float32]  # (2Y, 2X), the strongest of all shapes; 0 at the border
+    expected: tuple[float, float]  # of the largest, when there is none
+
+
+def scan(
+    found: Evidence, window: FloatArray, relative_noise: FloatArray, mover: Mover, plane: ImagePlane,
+    cutoff_px: float, margin_px: int,
+) -> Departures:  # fmt: skip
+    """Look for points, blobs and lines.
+
+    Parameters
+    ----------
+    found : Evidence
+    window : (rows, columns) ndarray
+        Weight of the image frequencies.
+    relative_noise : (Y, X) ndarray
+        Variance of the noise over its mean, from `noise_map`.
+    margin_px : int
+        Native pixels along the border that are left out.
+    """
+    noise_spectrum = plane.of_native(relative_noise)
+    height, width = (2 * side for side in plane.native)
+    inside = (slice(2 * margin_px, height - 2 * margin_px), slice(2 * margin_px, width - 2 * margin_px))
+    strongest = np.zeros((height, width), np.float32)
+    best = strongest[inside]
+    area = (height / 2 - 2 * margin_px) * (width / 2 - 2 * margin_px)
+    terms = []
+    for shape in _shapes(plane, cutoff_px):
+        wanted = window * shape
+        spread = wanted * wanted * found.noise
+        terms.append(_roughness(spread, plane))
+        even = 16 * plane.total(spread) / (height * width) ** 2
+        variance = mover.picture(plane.put(noise_spectrum * np.sqrt(shape)))[inside]
+        np.maximum(variance, 0.1, out=variance)
+        variance *= np.float32(even)
+        _add_inexactness(variance, mover.picture(plane.put(found.shown * wanted))[inside])
+        here = mover.picture(plane.put(found.left * wanted))[inside]
+        here /= np.sqrt(variance, out=variance)
+        np.copyto(best, here, where=np.abs(here) > np.abs(best))
+    return Departures(map=strongest, expected=_expected(area, terms))
+
+
+def _shapes(plane: ImagePlane, cutoff_px: float) -> Iterator[NDArray[np.float32]]:
+    """Yield the filters for what is looked for: Gaussians, so that their root belongs to their square."""
+    size = _PAPER_CUTOFF_PX / cutoff_px
+    yield np.ones_like(plane.radius)
+    yield np.exp(np.float32(-2 * (pi * _BLOB_PX * size) ** 2) * plane.radius**2)
+    for number in range(_LINES):
+        angle = pi * number / _LINES
+        along = np.add.outer(plane.fy * np.sin(angle), plane.fx * np.cos(angle)).astype(np.float32)
+        yield np.exp(np.float32(-2 * (pi * _LINE_PX * size) ** 2) * along**2)
+
+
+def _add_inexactness(variance: FloatArray, light: FloatArray) -> None:
+    """Add what may be left of the light where the model is not exact."""
+    squared = light * light
+    height, width = (side // _BLOCK_PX for side in squared.shape)
+    blocks = squared[: height * _BLOCK_PX, : width * _BLOCK_PX].reshape(height, _BLOCK_PX, width, _BLOCK_PX)
+    blocks = scipy.ndimage.uniform_filter(blocks.mean(axis=(1, 3)), 3)
+    extra = np.float32(_INEXACT_HERE**2) * blocks + np.float32(_INEXACT_ANYWHERE**2 * float(squared.mean()))
+    rows = np.minimum(np.arange(squared.shape[0]) // _BLOCK_PX, height - 1)
+    columns = np.minimum(np.arange(squared.shape[1]) // _BLOCK_PX, width - 1)
+    variance += extra[rows][:, columns]
+
+
+def _roughness(power: FloatArray, plane: ImagePlane) -> float:
+    """Return the root of the determinant of the covariance of an even noise's gradient, per native pixel."""
+    total = plane.total(power)
+    y, x = plane.fy[:, None], plane.fx
+    down, along = plane.total(power * y**2) / total, plane.total(power * x**2) / total
+    across = 2 * float((power * (y * x)).sum(dtype=np.float64)) / total
+    return (2 * pi) ** 2 * sqrt(max(down * along - across**2, 0.0))
+
+
+def _expected(area_px: float, roughness: list[float]) -> tuple[float, float]:
+    """Return what the largest of all departures stays above and below, 99 times of 100 each, by chance.
+
+    The chance that an even Gaussian noise exceeds a level is the expected Euler characteristic of the places
+    where it does (Adler 1981; Worsley et al. 1996, doi
+    10.1002/(SICI)1097-0193(1996)4:1<58::AID-HBM4>3.0.CO;2-O), at levels where it is small; both signs and all
+    shapes are added up.
+    """
+
+    def places(level: float) -> float:
+        density = level * exp(-level * level / 2) / (2 * pi) ** 1.5
+        return 2 * sum(area_px * r * density + erfc(level / sqrt(2)) / 2 for r in roughness)
+
+    low = scipy.optimize.brentq(lambda level: places(level) + np.log(0.01), 1.0, 12.0)
+    high = scipy.optimize.brentq(lambda level: places(level) + np.log(0.99), 1.0, 12.0)
+    return float(low), float(high)
 
 
 def _linear(targets: FloatArray, points: FloatArray) -> FloatArray:
