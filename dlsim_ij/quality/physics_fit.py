@@ -25,8 +25,8 @@ from dlsim_ij.quality.physics_forward import ComplexArray, FloatArray, Mover
 # of the cut-off: how wide the dips of `trust` are
 NOTCH, _SIDE_NOTCH = 0.3, 0.12
 # of the cut-off: where the curve that undoes the image's filter has its knots
-_KNOTS = np.array([0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.4, 1.65, 2.0])
-_STEP = 0.5  # relative change from knot to knot that is expected without evidence
+_KNOTS = np.concatenate([np.arange(0.0, 1.45, 0.1), [1.55, 1.7, 1.85, 2.0]])
+_STEP = 0.4  # relative change from knot to knot that is expected without evidence
 _LOWEST, _HIGHEST = 0.25, 30.0  # of the mean of the curve
 _DAMPING = (0.03, 1.0)
 _ROUNDS = 5
@@ -210,8 +210,8 @@ class _Tables:
         flat = float(level[1].sum() / level[0].sum())
         if not flat > 0:
             return w, np.zeros_like(g)
-        slope = np.diff(np.eye(len(g)), axis=0)
-        matrix += variance / (2 * (_STEP * flat) ** 2) * slope.T @ slope
+        slope = np.diff(np.eye(len(g)), axis=0) / (_STEP * np.maximum((g[1:] + g[:-1]) / 2, 0.25 * flat))[:, None]
+        matrix += variance / 2 * slope.T @ slope
         low, high = _LOWEST * flat, _HIGHEST * flat
         g = np.linalg.solve(matrix, target)
         if g.min() < low or g.max() > high:

@@ -53,7 +53,7 @@ def fading(side: int, edge_px: int) -> NDArray[np.float32]:
 class RawPlane:
     """The frequencies of raw frames that are compared: half the plane, inside the cut-off.
 
-    The two axes and their neighbours are left out: a camera's fixed pattern of rows and columns lies there.
+    The two axes are left out: a camera's fixed pattern of rows and columns lies there.
     Images are faded out towards the border, over `fade` pixels of the frames, so that the border's jump
     does not reach the inside.
 
@@ -72,7 +72,7 @@ class RawPlane:
         self.fade_px = fade_px
         fy, fx = np.meshgrid(scipy.fft.fftfreq(shape[0]), scipy.fft.rfftfreq(shape[1]), indexing="ij")
         radius = np.hypot(fy, fx)
-        inside = (radius < min(cutoff_px, NYQUIST_PX)) & (abs(fy) > 1.5 / shape[0]) & (fx > 1.5 / shape[1])
+        inside = (radius < min(cutoff_px, NYQUIST_PX)) & (fy != 0) & (fx != 0)
         rows, columns = np.nonzero(inside)
         self._half = rows * fy.shape[1] + columns
         self._here = rows * shape[1] + columns

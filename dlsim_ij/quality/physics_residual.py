@@ -172,21 +172,21 @@ def physics_residual(
     line = measure_noise(raw, cutoff_px, scale)
     plane = RawPlane((height, width), cutoff_px, round(_FADE / cutoff_px))
     mover = Mover(plane, acquisition.patterns)
-    noise = [line.of(frame) for frame in raw]
-    even = float(np.mean([one.mean(dtype=np.float64) for one in noise]))
+    even = float(line.of(raw.mean(axis=0, dtype=np.float64)).mean())
+    faint = float(np.prod([(fading(side, plane.fade_px) ** 2).mean() for side in (height, width)]))
     numbers = [len(pattern.steps_rad) for pattern in acquisition.patterns]
     measured = Frames(
         spectra=plane.of_real(raw),
         angles=np.repeat(np.arange(len(numbers)), numbers)[chosen],
         steps_rad=np.concatenate([pattern.steps_rad for pattern in acquisition.patterns])[chosen],
-        variance=even * float((np.multiply.outer(*(fading(n, plane.fade_px) for n in (height, width))) ** 2).sum()),
+        variance=even * height * width * faint,
     )
     fine = mover.transformed(pixels)
     fitted = fit_model(mover.bands(fine), measured, mover, cutoff_px)
     part = ImagePlane(mover, cutoff_px)
     found = evidence(fine, fitted, measured, mover, part, cutoff_px)
     detail = compare_detail(found, part, cutoff_px)
-    relative = noise_map(noise, fitted, measured, mover) / np.float32(even)
+    relative = noise_map(raw, line, fitted, measured, mover) / np.float32(even * faint)
     done = scan(found, detail.window, relative, mover, part, cutoff_px, margin_px)
     shift = find_shift(found, detail.window, part)
     inner = done.map[2 * margin_px : 2 * (height - margin_px), 2 * margin_px : 2 * (width - margin_px)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import erfc, exp, pi, sqrt
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -19,6 +20,7 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from dlsim_ij.quality.physics_fit import Fitted, Frames, trust
+from dlsim_ij.quality.physics_noise import NoiseLine
 from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover
 
 _BLOB_PX, _LINE_PX = 1.5, 5.0  # sigma in native pixels of the paper's microscope, cut-off 0.34 cycles
@@ -29,8 +31,8 @@ _COARSE = 40  # samples of a smooth curve along the cut-off
 # field, counts as noise too. Chosen on simulated stacks of 1000 photons, see docs/round-trip.md.
 _INEXACT_HERE, _INEXACT_ANYWHERE = 0.05, 0.02
 _BLOCK_PX = 4  # image pixels over which the light is averaged
-_NOISE_BLUR_PX = 1.27  # of squared counts: the squared PSF, and the filters' own width
-_DARKEST = 0.5  # of the noise around: where patterns of few frames leave a place dark
+_GATHER_PX, _GATHER_FAR = (1.27, 4.0), 0.15
+_SLOW_PX = 3.0
 
 
 class ImagePlane:
@@ -144,34 +146,41 @@ def _strengths(
     return (to_y @ response @ to_x.T).astype(np.float32), (to_y @ noise @ to_x.T).astype(np.float32)
 
 
-def noise_map(variances: list[FloatArray], fitted: Fitted, frames: Frames, mover: Mover) -> FloatArray:
-    """Return how the noise of the moved-back frames is spread over native pixels, mean about 1.
+def noise_map(raw: NDArray[Any], line: NoiseLine, fitted: Fitted, frames: Frames, mover: Mover) -> FloatArray:
+    """Return how the variance of the moved-back noise is spread over native pixels, in squared counts.
 
-    Parameters
-    ----------
-    variances : list of (Y, X) ndarray
-        Of each frame's pixels.
+    The light of a pixel is taken from the frames only where it varies slowly, and else from the prediction:
+    a pixel that by chance has few photons would pretend that its noise is small.
     """
     height, width = mover.plane.shape
-    y, x = np.arange(height)[:, None], np.arange(width)
-    total: FloatArray = np.zeros((height, width))
-    separable = np.bincount(frames.angles).min() > 2 * mover.orders
-    for variance, own, a in zip(variances, fitted.coefficients, frames.angles, strict=True):
-        if separable:  # over all phases the light is even
-            total += np.float32((np.abs(own) ** 2).sum()) * variance
-            continue
+    weight = np.abs(fitted.coefficients) ** 2
+    if np.bincount(frames.angles).min() > 2 * mover.orders:  # over all phases the light is even
+        predicted = mover.plane.real(fitted.predicted.mean(axis=0))
+        total = line.of(_light(raw.mean(axis=0, dtype=np.float32), predicted))
+        return _gathered(total)
+    y, x = np.arange(height), np.arange(width)
+    total = np.zeros((height, width), np.float32)
+    for frame, values, own, a in zip(raw, fitted.predicted, fitted.coefficients, frames.angles, strict=True):
         pattern = mover.patterns[a]
-        light = np.full((height, width), own[mover.orders].real)
+        pattern_light = np.full((height, width), own[mover.orders].real)
         for order in range(1, pattern.orders + 1):
             ky, kx = (2 * pi * order * k for k in pattern.frequency_px)
             factor = 2 * own[mover.orders + order] * np.exp(1j * pattern.phases_rad[order - 1])
-            light += np.multiply.outer(factor * np.exp(1j * ky * y[:, 0]), np.exp(1j * kx * x)).real
-        total += light**2 * variance
-    total = scipy.ndimage.gaussian_filter(total, _NOISE_BLUR_PX, mode="nearest")
-    if not separable:
-        total = np.maximum(total, _DARKEST * scipy.ndimage.gaussian_filter(total, 3 * _NOISE_BLUR_PX, mode="nearest"))
-    weight = float((np.abs(fitted.coefficients) ** 2).sum())
-    return total / weight
+            pattern_light += np.multiply.outer(factor * np.exp(1j * ky * y), np.exp(1j * kx * x)).real
+        total += pattern_light**2 * line.of(_light(frame.astype(np.float32), mover.plane.real(values)))
+    return _gathered(total) / np.float32(weight.sum())
+
+
+def _gathered(variance: FloatArray) -> FloatArray:
+    """Blur as squared counts are gathered: mostly by the squared PSF, a little by the tails of the filters."""
+    near, far = (scipy.ndimage.gaussian_filter(variance, sigma, mode="nearest") for sigma in _GATHER_PX)
+    gathered: FloatArray = (1 - _GATHER_FAR) * near + _GATHER_FAR * far
+    return gathered
+
+
+def _light(frame: FloatArray, predicted: FloatArray) -> FloatArray:
+    light: FloatArray = predicted + scipy.ndimage.gaussian_filter(frame - predicted, _SLOW_PX, mode="nearest")
+    return light
 
 
 @dataclass(frozen=True, kw_only=True)
