@@ -15,6 +15,7 @@ from dlsim_ij.quality.physics_scan import Evidence, ImagePlane
 HIGH_PASS = 0.3
 _RINGS = 16  # along the cut-off
 _SURE = 4.0  # standard errors by which a ring must stand out of the noise
+_LEAST_SIGNAL = 0.5  # of the noise: an inexact model leaves a little more than noise in every ring
 _SHOWN = (0.1, 0.4)  # of the frames' power in a ring: from missing in the image to shown by it
 _WEAKEST = 1e-4  # of the largest response: beyond, frames tell nothing
 _STEPS = 6
@@ -48,7 +49,7 @@ def compare_detail(found: Evidence, plane: ImagePlane, cutoff_px: float) -> Deta
     excess = summed(both.real**2 + both.imag**2) - count
     image = summed(found.shown.real**2 + found.shown.imag**2)
     agreeing = summed(both.real * found.shown.real + both.imag * found.shown.imag)
-    sure = excess > _SURE * np.sqrt(np.maximum(count, 1))
+    sure = excess > np.maximum(_SURE * np.sqrt(np.maximum(count, 1)), _LEAST_SIGNAL * count)
     share = np.where(sure, image / np.where(sure, excess, 1), 1.0)
     shown = np.clip((share - _SHOWN[0]) / (_SHOWN[1] - _SHOWN[0]), 0, 1)
     like = agreeing > 0.5 * np.where(sure, excess, 0)

@@ -24,12 +24,12 @@ from dlsim_ij.quality.physics_noise import NoiseLine
 from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover
 
 _BLOB_PX, _LINE_PX = 1.5, 5.0  # sigma in native pixels of the paper's microscope, cut-off 0.34 cycles
-_PAPER_CUTOFF_PX = 0.34
+PAPER_CUTOFF_PX = 0.34
 _LINES = 8
 _COARSE = 40  # samples of a smooth curve along the cut-off
 # A model of optics and image is never exact: what is left of the light itself, near and anywhere in the
 # field, counts as noise too. Chosen on simulated stacks of 1000 photons, see docs/round-trip.md.
-_INEXACT_HERE, _INEXACT_ANYWHERE = 0.05, 0.02
+_INEXACT_AROUND, _INEXACT_ANYWHERE = ((1.0, 0.05), (3.0, 0.05)), 0.02  # sigma in blocks, share of the light
 _BLOCK_PX = 4  # image pixels over which the light is averaged
 _GATHER_PX, _GATHER_FAR = (1.27, 4.0), 0.15
 _SLOW_PX = 3.0
@@ -193,7 +193,7 @@ class Departures:
 
 def scan(
     found: Evidence, window: FloatArray, relative_noise: FloatArray, mover: Mover, plane: ImagePlane,
-    cutoff_px: float, margin_px: int,
+    cutoff_px: float, margin_px: int, skew: float,
 ) -> Departures:  # fmt: skip
     """Look for points, blobs and lines.
 
@@ -206,6 +206,8 @@ def scan(
         Variance of the noise over its mean, from `noise_map`.
     margin_px : int
         Native pixels along the border that are left out.
+    skew : float
+        Skewness of the noise of a point, on average.
     """
     noise_spectrum = plane.of_native(relative_noise)
     height, width = (2 * side for side in plane.native)
@@ -222,16 +224,19 @@ def scan(
         variance = mover.picture(plane.put(noise_spectrum * np.sqrt(shape)))[inside]
         np.maximum(variance, 0.1, out=variance)
         variance *= np.float32(even)
-        _add_inexactness(variance, mover.picture(plane.put(found.shown * wanted))[inside])
+        variance += _inexactness(mover.picture(plane.put(found.shown * wanted)))[inside]
         here = mover.picture(plane.put(found.left * wanted))[inside]
         here /= np.sqrt(variance, out=variance)
         np.copyto(best, here, where=np.abs(here) > np.abs(best))
+    # few photons make more high departures than low ones: bring the high ones to what Gaussian noise has
+    skewness = np.float32(skew / 6) / np.sqrt(np.maximum(mover.picture(plane.put(noise_spectrum))[inside], 0.1))
+    best /= 1 + skewness * np.maximum(best, 0)
     return Departures(map=strongest, expected=_expected(area, terms))
 
 
 def _shapes(plane: ImagePlane, cutoff_px: float) -> Iterator[NDArray[np.float32]]:
     """Yield the filters for what is looked for: Gaussians, so that their root belongs to their square."""
-    size = _PAPER_CUTOFF_PX / cutoff_px
+    size = PAPER_CUTOFF_PX / cutoff_px
     yield np.ones_like(plane.radius)
     yield np.exp(np.float32(-2 * (pi * _BLOB_PX * size) ** 2) * plane.radius**2)
     for number in range(_LINES):
@@ -240,16 +245,19 @@ def _shapes(plane: ImagePlane, cutoff_px: float) -> Iterator[NDArray[np.float32]
         yield np.exp(np.float32(-2 * (pi * _LINE_PX * size) ** 2) * along**2)
 
 
-def _add_inexactness(variance: FloatArray, light: FloatArray) -> None:
-    """Add what may be left of the light where the model is not exact."""
+def _inexactness(light: FloatArray) -> FloatArray:
+    """Return the variance that an inexact model explains, from what the light gives in the same filter."""
     squared = light * light
     height, width = (side // _BLOCK_PX for side in squared.shape)
     blocks = squared[: height * _BLOCK_PX, : width * _BLOCK_PX].reshape(height, _BLOCK_PX, width, _BLOCK_PX)
-    blocks = scipy.ndimage.uniform_filter(blocks.mean(axis=(1, 3)), 3)
-    extra = np.float32(_INEXACT_HERE**2) * blocks + np.float32(_INEXACT_ANYWHERE**2 * float(squared.mean()))
+    blocks = blocks.mean(axis=(1, 3))
+    spread = np.float32(_INEXACT_ANYWHERE**2 * float(blocks.mean()))
+    for sigma, share in _INEXACT_AROUND:
+        spread = spread + np.float32(share**2) * scipy.ndimage.gaussian_filter(blocks, sigma, mode="nearest")
     rows = np.minimum(np.arange(squared.shape[0]) // _BLOCK_PX, height - 1)
     columns = np.minimum(np.arange(squared.shape[1]) // _BLOCK_PX, width - 1)
-    variance += extra[rows][:, columns]
+    extra: FloatArray = spread[rows][:, columns]
+    return extra
 
 
 def _roughness(power: FloatArray, plane: ImagePlane) -> float:
