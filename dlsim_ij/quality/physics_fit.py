@@ -29,7 +29,7 @@ _KNOTS = np.concatenate([np.arange(0.0, 1.45, 0.1), [1.55, 1.7, 1.85, 2.0]])
 _STEP = 0.4  # relative change from knot to knot that is expected without evidence
 _LOWEST, _HIGHEST = 0.25, 30.0  # of the mean of the curve
 _DAMPING = (0.03, 1.0)
-_ROUNDS = 5
+_ROUNDS = 4
 _FRAME_TOLERANCE = 0.1  # of a band's strength: how far a frame may be off
 _H_BINS, _G_BINS = 48, 192
 _TABLE = 1024
@@ -179,7 +179,7 @@ class _Tables:
             h = otf_profile(self.h_radius, self.cutoff_px, float(np.exp(log_damping)))
             own = np.einsum("h,aohg->aog", h**2, power) * counts[:, None, None]
             shared = np.einsum("h,aohg->aog", h, cross) * counts[:, None, None]
-            w, g = strengths, undo
+            _, w, g = min(best.values(), key=lambda one: one[0], default=(0.0, strengths, undo))
             for _ in range(_ROUNDS):
                 w, g = self._alternate(own, shared, w, g, variance)
             curve = self.basis @ g
@@ -213,11 +213,23 @@ class _Tables:
         slope = np.diff(np.eye(len(g)), axis=0) / (_STEP * np.maximum((g[1:] + g[:-1]) / 2, 0.25 * flat))[:, None]
         matrix += variance / 2 * slope.T @ slope
         low, high = _LOWEST * flat, _HIGHEST * flat
-        g = np.linalg.solve(matrix, target)
-        if g.min() < low or g.max() > high:
-            root = np.linalg.cholesky(matrix).T
-            g = scipy.optimize.lsq_linear(root, np.linalg.solve(root.T, target), bounds=(low, high)).x
-        return w, g
+        return w, _bounded(matrix, target, low, high)
+
+
+def _bounded(matrix: FloatArray, target: FloatArray, low: float, high: float) -> FloatArray:
+    """Solve a small linear system; what leaves the bounds is held there, and the rest solved again."""
+    values = np.linalg.solve(matrix, target)
+    held = np.zeros(len(values), bool)
+    while True:
+        outside = (values < low) | (values > high)
+        if not outside.any():
+            return values
+        values = np.clip(values, low, high)
+        held |= outside
+        free = ~held
+        if free.any():
+            rest = target[free] - matrix[np.ix_(free, held)] @ values[held]
+            values[free] = np.linalg.solve(matrix[np.ix_(free, free)], rest)
 
 
 def _nominal(mover: Mover, orders: int) -> FloatArray:

@@ -50,6 +50,11 @@ def fading(side: int, edge_px: int) -> NDArray[np.float32]:
     return window
 
 
+def image_ramp(frequency: FloatArray) -> NDArray[np.complex64]:
+    """Return what moves an image's origin to native pixel 0: sample j lies at native j / 2 - 1/4."""
+    return np.exp(0.5j * np.pi * frequency).astype(np.complex64)
+
+
 class RawPlane:
     """The frequencies of raw frames that are compared: half the plane, inside the cut-off.
 
@@ -120,11 +125,7 @@ class Mover:
         self._pixel = (np.sinc(plane.fy) * np.sinc(plane.fx)).astype(np.float32)
         self._rows = np.rint(scipy.fft.fftfreq(height) * height).astype(int)
         self._columns = np.rint(scipy.fft.fftfreq(width) * width).astype(int)
-        # sample j of the fine grid lies at native j / 2 - 1/4
-        self._ramp = [
-            np.exp(0.5j * np.pi * 2 * scipy.fft.fftfreq(2 * side)).astype(np.complex64)
-            for side in plane.shape
-        ]
+        self._ramp = [image_ramp(2 * scipy.fft.fftfreq(2 * side)) for side in plane.shape]
 
     def transformed(self, image: FloatArray) -> NDArray[np.complex64]:
         """Return the full spectrum of a (2Y, 2X) image, faded out, with its origin at native pixel (0, 0)."""
@@ -133,13 +134,6 @@ class Mover:
         fine *= self._ramp[0][:, None] / 4
         fine *= self._ramp[1]
         return fine
-
-    def picture(self, half: ComplexArray) -> FloatArray:
-        """Return the (2Y, 2X) image of which `transformed` gives this half plane (2Y, X + 1)."""
-        height, width = (2 * side for side in self.plane.shape)
-        ramped = half * np.conj(self._ramp[0])[:, None]
-        ramped *= 4 * np.conj(self._ramp[1][: width // 2 + 1])
-        return scipy.fft.irfft2(ramped, s=(height, width), overwrite_x=True)
 
     def bands(self, fine: ComplexArray) -> NDArray[np.complex64]:
         """Return the bands of an image, averaged over the camera's pixels, before the optics.

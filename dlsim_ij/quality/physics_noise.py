@@ -16,6 +16,7 @@ from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale
 _BEYOND = 1.15  # times the nominal cut-off: real optics may pass a little more
 _LEAST_SHARE = 0.1  # of all frequencies: fewer do not tell enough
 _BLOCK_PX = 8
+_ENOUGH = 5  # frames
 _TRIMMED = 4.0  # times the usual scatter: blocks further off hold a hot pixel
 
 
@@ -56,8 +57,9 @@ def measure_noise(frames: NDArray[Any], cutoff_px: float, scale: PhotonScale | N
         beyond = (np.hypot(fy, fx) > _BEYOND * cutoff_px) & (fy != 0) & (fx != 0)
         share = float(beyond.mean())
         if share > _LEAST_SHARE:
-            level = _block_means(frames.mean(axis=0, dtype=np.float64))
-            return _fitted(level, _block_means(_power(frames, beyond)) / share)
+            some = frames[:: -(-len(frames) // _ENOUGH)]
+            level = _block_means(some.mean(axis=0, dtype=np.float64))
+            return _fitted(level, _block_means(_power(some, beyond)) / share)
         scale = estimate_photon_scale(frames[0])
     base = -scale.gain * scale.offset
     usual = base + scale.gain * float(np.median(frames))

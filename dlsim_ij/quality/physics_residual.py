@@ -34,7 +34,7 @@ _LEAST_SCORED_PX = 16
 # Poisson noise gathered with a Gaussian of sigma 1.23 px, the paper's PSF: (2/3) / (sqrt(pi) 1.23), a little
 # more for uneven light; over the root of the electrons in a pixel of all frames
 _SKEW = 0.35
-_COARSER = 0.85  # of the frames' finest frequency: below, an image misses detail
+_COARSER = 0.8  # of the frames' finest frequency: below, an image misses detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +191,7 @@ def physics_residual(
     detail = compare_detail(found, part, cutoff_px)
     relative = noise_map(raw, line, fitted, measured, mover) / np.float32(even * faint)
     skew = _SKEW * line.slope / np.sqrt(even * len(raw)) * cutoff_px / PAPER_CUTOFF_PX
-    done = scan(found, detail.window, relative, mover, part, cutoff_px, margin_px, skew)
+    done = scan(found, detail.window, relative, part, cutoff_px, margin_px, skew)
     shift = find_shift(found, detail.window, part)
     inner = done.map[2 * margin_px : 2 * (height - margin_px), 2 * margin_px : 2 * (width - margin_px)]
     missing, invented = max(0.0, float(inner.max())), max(0.0, -float(inner.min()))

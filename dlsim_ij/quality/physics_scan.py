@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 from dlsim_ij.quality.physics_fit import Fitted, Frames, trust
 from dlsim_ij.quality.physics_noise import NoiseLine
-from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover
+from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover, image_ramp
 
 _BLOB_PX, _LINE_PX = 1.5, 5.0  # sigma in native pixels of the paper's microscope, cut-off 0.34 cycles
 PAPER_CUTOFF_PX = 0.34
-_LINES = 8
-_COARSE = 40  # samples of a smooth curve along the cut-off
+_LINES = 6
+_COARSE = 28  # samples of a smooth curve along the cut-off
 # A model of optics and image is never exact: what is left of the light itself, near and anywhere in the
 # field, counts as noise too. Chosen on simulated stacks of 1000 photons, see docs/round-trip.md.
-_INEXACT_AROUND, _INEXACT_ANYWHERE = ((1.0, 0.05), (3.0, 0.05)), 0.02  # sigma in blocks, share of the light
-_BLOCK_PX = 4  # image pixels over which the light is averaged
+_INEXACT_AROUND, _INEXACT_ANYWHERE = ((1.0, 0.05), (3.0, 0.05)), 0.02  # sigma in 2 px, share
 _GATHER_PX, _GATHER_FAR = (1.27, 4.0), 0.15
 _SLOW_PX = 3.0
+_DARKEST = 0.1  # of the mean noise
 
 
 class ImagePlane:
@@ -51,34 +51,49 @@ class ImagePlane:
         last_row, last_column = (min(int(self.far * side), side - 1) for side in self.native)
         self._rows = np.arange(-last_row, last_row + 1)
         self._columns = last_column + 1
-        self._shape = (2 * height, width + 1)
+        held = self._rows[np.abs(self._rows) < height / 2]
+        self._held = ((len(self._rows) - len(held)) // 2, held, min(self._columns, (width + 1) // 2))
         self.fy, self.fx = self._rows / height, np.arange(self._columns) / width
         self.radius = np.hypot(self.fy[:, None], self.fx).astype(np.float32)
+        self._ramp = 4 * np.conj(np.multiply.outer(image_ramp(self.fy), image_ramp(self.fx)))
 
     def cut(self, spectrum: ComplexArray) -> ComplexArray:
         """Return this part of a full or half plane of the image."""
         return spectrum[self._rows, : self._columns]
 
-    def put(self, part: ComplexArray) -> NDArray[np.complex64]:
-        """Return the half plane, zero elsewhere."""
-        whole = np.zeros(self._shape, np.complex64)
-        whole[self._rows, : self._columns] = part
-        return whole
+    def on_image(self, part: ComplexArray) -> FloatArray:
+        """Return the (2Y, 2X) image of this part."""
+        height, width = (2 * side for side in self.native)
+        half = np.zeros((height, width // 2 + 1), np.complex64)
+        half[self._rows, : self._columns] = part
+        half[self._rows, : self._columns] *= self._ramp
+        return scipy.fft.irfft2(half, s=(height, width), overwrite_x=True)
+
+    def on_native(self, part: ComplexArray) -> FloatArray:
+        """Return this part at the native (Y, X) pixels, less what they cannot hold."""
+        height, width = self.native
+        first, rows, columns = self._held
+        half = np.zeros((height, width // 2 + 1), np.complex64)
+        half[rows, :columns] = part[first : first + len(rows), :columns]
+        return scipy.fft.irfft2(half, s=(height, width), overwrite_x=True)
 
     def of_native(self, image: FloatArray) -> NDArray[np.complex64]:
         """Return this part of the spectrum of a real native (Y, X) image."""
-        height, width = self.native
-        rows = self._rows[np.abs(self._rows) < height / 2]
-        columns = min(self._columns, (width + 1) // 2)
-        spectrum = scipy.fft.rfft2(image.astype(np.float32))[rows, :columns]
+        first, rows, columns = self._held
         part = np.zeros(self.radius.shape, np.complex64)
-        first = (len(self._rows) - len(rows)) // 2
-        part[first : first + len(rows), :columns] = spectrum
+        part[first : first + len(rows), :columns] = scipy.fft.rfft2(image.astype(np.float32))[rows, :columns]
         return part
 
-    def total(self, power: FloatArray) -> float:
-        """Sum over both halves of the plane."""
-        return 2 * float(power.sum(dtype=np.float64)) - float(power[:, 0].sum(dtype=np.float64))
+    def moments(self, power: FloatArray) -> tuple[float, FloatArray]:
+        """Return the sum over both halves of the plane, and the mean of f f' with this weight, (2, 2)."""
+        columns = np.full(power.shape[1], 2.0, np.float32)
+        columns[0] = 1  # the others stand for both halves
+        rows = (power @ columns).astype(np.float64)
+        total = float(rows.sum())
+        down = float(rows @ self.fy**2)
+        along = float((power.sum(axis=0) * columns) @ self.fx**2)
+        across = float(self.fy @ (power @ (columns * self.fx)))
+        return total, np.array([[down, across], [across, along]]) / total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +207,8 @@ class Departures:
 
 
 def scan(
-    found: Evidence, window: FloatArray, relative_noise: FloatArray, mover: Mover, plane: ImagePlane,
-    cutoff_px: float, margin_px: int, skew: float,
+    found: Evidence, window: FloatArray, relative_noise: FloatArray, plane: ImagePlane, cutoff_px: float,
+    margin_px: int, skew: float,
 ) -> Departures:  # fmt: skip
     """Look for points, blobs and lines.
 
@@ -210,28 +225,33 @@ def scan(
         Skewness of the noise of a point, on average.
     """
     noise_spectrum = plane.of_native(relative_noise)
-    height, width = (2 * side for side in plane.native)
-    inside = (slice(2 * margin_px, height - 2 * margin_px), slice(2 * margin_px, width - 2 * margin_px))
-    strongest = np.zeros((height, width), np.float32)
-    best = strongest[inside]
-    area = (height / 2 - 2 * margin_px) * (width / 2 - 2 * margin_px)
-    terms = []
+    height, width = plane.native
+    inside = (slice(margin_px, height - margin_px), slice(margin_px, width - margin_px))
+    inner = (slice(2 * margin_px, 2 * (height - margin_px)), slice(2 * margin_px, 2 * (width - margin_px)))
+    strongest = np.zeros((2 * height, 2 * width), np.float32)
+    best = strongest[inner]
+    larger = np.empty(best.shape, bool)
+    roughness = []
     for shape in _shapes(plane, cutoff_px):
         wanted = window * shape
         spread = wanted * wanted * found.noise
-        terms.append(_roughness(spread, plane))
-        even = 16 * plane.total(spread) / (height * width) ** 2
-        variance = mover.picture(plane.put(noise_spectrum * np.sqrt(shape)))[inside]
-        np.maximum(variance, 0.1, out=variance)
-        variance *= np.float32(even)
-        variance += _inexactness(mover.picture(plane.put(found.shown * wanted)))[inside]
-        here = mover.picture(plane.put(found.left * wanted))[inside]
-        here /= np.sqrt(variance, out=variance)
-        np.copyto(best, here, where=np.abs(here) > np.abs(best))
+        total, squares = plane.moments(spread)
+        # root of the determinant of the covariance of the noise's gradient, per native pixel
+        roughness.append((2 * pi) ** 2 * sqrt(max(float(np.linalg.det(squares)), 0.0)))
+        variance = plane.on_native(noise_spectrum * np.sqrt(shape))
+        np.maximum(variance, _DARKEST, out=variance)
+        variance *= np.float32(total / (height * width) ** 2)
+        variance += _inexactness(plane.on_native(found.shown * wanted))
+        per_sd = 1 / np.sqrt(variance[inside])
+        here = plane.on_image(found.left * wanted)[inner]
+        here *= per_sd.repeat(2, axis=0).repeat(2, axis=1)
+        np.greater(np.abs(here), np.abs(best), out=larger)
+        np.copyto(best, here, where=larger)
     # few photons make more high departures than low ones: bring the high ones to what Gaussian noise has
-    skewness = np.float32(skew / 6) / np.sqrt(np.maximum(mover.picture(plane.put(noise_spectrum))[inside], 0.1))
-    best /= 1 + skewness * np.maximum(best, 0)
-    return Departures(map=strongest, expected=_expected(area, terms))
+    local = np.float32(skew / 6) / np.sqrt(np.maximum(relative_noise[inside], _DARKEST))
+    best /= 1 + local.repeat(2, axis=0).repeat(2, axis=1).astype(np.float32) * np.maximum(best, 0)
+    area = float(per_sd.size)
+    return Departures(map=strongest, expected=_expected(area, roughness))
 
 
 def _shapes(plane: ImagePlane, cutoff_px: float) -> Iterator[NDArray[np.float32]]:
@@ -247,26 +267,16 @@ def _shapes(plane: ImagePlane, cutoff_px: float) -> Iterator[NDArray[np.float32]
 
 def _inexactness(light: FloatArray) -> FloatArray:
     """Return the variance that an inexact model explains, from what the light gives in the same filter."""
-    squared = light * light
-    height, width = (side // _BLOCK_PX for side in squared.shape)
-    blocks = squared[: height * _BLOCK_PX, : width * _BLOCK_PX].reshape(height, _BLOCK_PX, width, _BLOCK_PX)
-    blocks = blocks.mean(axis=(1, 3))
-    spread = np.float32(_INEXACT_ANYWHERE**2 * float(blocks.mean()))
+    height, width = (side // 2 for side in light.shape)
+    squared = light[: 2 * height, : 2 * width] ** 2
+    blocks = squared[::2] + squared[1::2]
+    blocks = (blocks[:, ::2] + blocks[:, 1::2]) / 4
+    spread = np.full_like(blocks, _INEXACT_ANYWHERE**2 * float(blocks.mean()))
     for sigma, share in _INEXACT_AROUND:
-        spread = spread + np.float32(share**2) * scipy.ndimage.gaussian_filter(blocks, sigma, mode="nearest")
-    rows = np.minimum(np.arange(squared.shape[0]) // _BLOCK_PX, height - 1)
-    columns = np.minimum(np.arange(squared.shape[1]) // _BLOCK_PX, width - 1)
+        spread += np.float32(share**2) * scipy.ndimage.gaussian_filter(blocks, sigma, mode="nearest")
+    rows, columns = (np.minimum(np.arange(side) // 2, side // 2 - 1) for side in light.shape)
     extra: FloatArray = spread[rows][:, columns]
     return extra
-
-
-def _roughness(power: FloatArray, plane: ImagePlane) -> float:
-    """Return the root of the determinant of the covariance of an even noise's gradient, per native pixel."""
-    total = plane.total(power)
-    y, x = plane.fy[:, None], plane.fx
-    down, along = plane.total(power * y**2) / total, plane.total(power * x**2) / total
-    across = 2 * float((power * (y * x)).sum(dtype=np.float64)) / total
-    return (2 * pi) ** 2 * sqrt(max(down * along - across**2, 0.0))
 
 
 def _expected(area_px: float, roughness: list[float]) -> tuple[float, float]:
