@@ -29,7 +29,9 @@ _KNOTS = np.concatenate([np.arange(0.0, 1.45, 0.1), [1.55, 1.7, 1.85, 2.0]])
 _STEP = 0.4  # relative change from knot to knot that is expected without evidence
 _LOWEST, _HIGHEST = 0.25, 30.0  # of the mean of the curve
 _DAMPING = (0.03, 1.0)
+_STRONGEST = (1.5, 0.6, 0.6)  # w against the mean of band 0; half of the pattern's light at most
 _ROUNDS = 4
+_BACKFITS = 4
 _FRAME_TOLERANCE = 0.1  # of a band's strength: how far a frame may be off
 _H_BINS, _G_BINS = 48, 192
 _TABLE = 1024
@@ -43,6 +45,11 @@ class Frames:
     angles: NDArray[np.intp]  # (n_frames,)
     steps_rad: FloatArray  # (n_frames,)
     variance: float  # of the noise of one transformed pixel
+
+    def separable(self, orders: int) -> bool:
+        """Whether every angle that takes part has the phases that separate its bands."""
+        counts = np.bincount(self.angles)
+        return bool(counts[counts > 0].min() > 2 * orders)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,27 +108,27 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     counts = np.bincount(frames.angles, minlength=n_angles)
     phases = np.exp(1j * np.outer(frames.steps_rad, np.arange(-orders, orders + 1))).astype(np.complex64)
     power = np.stack([tables.of(a, weights[a] * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])
-    strengths = _nominal(mover, orders)
-    undo = np.ones(len(tables.knots))
-    cross = np.zeros_like(power)
-    rest = frames.spectra
+    strengths, undo = _nominal(mover, orders), np.ones(len(tables.knots))
+    cross, rest = np.zeros_like(power), frames.spectra
     # with all phases of an angle its bands separate at once; with fewer, each is what the others leave
-    for _ in range(4):
+    for number in range(1 if frames.separable(orders) else _BACKFITS):
+        if number:
+            cross, model = tables.explained(power, damping, strengths, undo), np.empty_like(frames.spectra)
+            for a, own in enumerate(_members(frames, n_angles)):
+                mixed = (phases[own] * _both_sides(strengths[a])).astype(np.complex64)
+                model[own] = mixed @ (bands[a] * tables.undone(a, undo)) * h
+            rest = frames.spectra - model
         for a, own in enumerate(_members(frames, n_angles)):
-            band = np.conj(phases[own]).T @ rest[own] / len(own)
-            cross[a] += tables.of(a, weights[a] * (bands[a].real * band.real + bands[a].imag * band.imag))
+            if len(own):
+                band = np.conj(phases[own]).T @ rest[own] / len(own)
+                cross[a] += tables.of(a, weights[a] * (bands[a].real * band.real + bands[a].imag * band.imag))
         damping, strengths, undo = tables.fit(power, cross, counts, strengths, undo, frames.variance)
         h = otf_profile(plane.radius, cutoff_px, damping).astype(np.float32)
-        if counts.min() > 2 * orders:
-            break
-        cross, model = tables.explained(power, damping, strengths, undo), np.empty_like(frames.spectra)
-        for a, own in enumerate(_members(frames, n_angles)):
-            mixed = phases[own] * _both_sides(strengths[a])
-            model[own] = mixed.astype(np.complex64) @ (bands[a] * tables.undone(a, undo)) * h
-        rest = frames.spectra - model
     coefficients = phases * np.stack([_both_sides(strengths[a]) for a in frames.angles]).astype(np.float32)
     predicted = np.empty_like(frames.spectra)
     for a, own in enumerate(_members(frames, n_angles)):
+        if not len(own):
+            continue
         bands[a] *= tables.undone(a, undo) * h
         coefficients[own] = _corrected(bands[a], weights[a], frames.spectra[own], coefficients[own], frames.variance)
         predicted[own] = coefficients[own] @ bands[a]
@@ -200,10 +207,11 @@ class _Tables:
         curve = self.basis @ g
         up, down = shared @ curve, own @ curve**2
         w = np.clip(up / np.where(down > 0, down, np.inf), 0, None)
-        mean = float(w[:, 0].mean())
+        seen = own.any(axis=(1, 2))  # angles that take part
+        mean = float(w[seen, 0].mean())
         if not mean > 0:
             return w, g
-        w = np.minimum(w / mean, [1.5, *([0.6] * (w.shape[1] - 1))])
+        w = np.minimum(w / mean, _STRONGEST[: w.shape[1]])
         level = (np.einsum("ao,aog->g", w**2, own), np.einsum("ao,aog->g", w, shared))
         matrix = self.basis.T @ (self.basis * level[0][:, None])
         target = self.basis.T @ level[1]

@@ -13,9 +13,10 @@ from dlsim_ij.errors import ImageError
 from dlsim_ij.quality.physics_forward import FloatArray
 from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale
 
-_BEYOND = 1.15  # times the nominal cut-off: real optics may pass a little more
-_LEAST_SHARE = 0.1  # of all frequencies: fewer do not tell enough
-_BLOCK_PX = 8
+# times the nominal cut-off: real optics may pass a little more; a sharp edge would spread bright noise far
+_BEYOND = (1.1, 1.35)
+_LEAST_SHARE = 0.015  # of all frequencies: fewer do not tell enough
+_BLOCK_PX, _LARGE_BLOCK_PX, _SMALL_SHARE = 8, 16, 0.1
 _ENOUGH = 5  # frames
 _TRIMMED = 4.0  # times the usual scatter: blocks further off hold a hot pixel
 
@@ -54,33 +55,44 @@ def measure_noise(frames: NDArray[Any], cutoff_px: float, scale: PhotonScale | N
     """
     if scale is None:
         fy, fx = scipy.fft.fftfreq(frames.shape[1])[:, None], scipy.fft.rfftfreq(frames.shape[2])[None, :]
-        beyond = (np.hypot(fy, fx) > _BEYOND * cutoff_px) & (fy != 0) & (fx != 0)
-        share = float(beyond.mean())
+        start, end = (factor * cutoff_px for factor in _BEYOND)
+        beyond = np.sin(np.pi / 2 * np.clip((np.hypot(fy, fx) - start) / (end - start), 0, 1)) ** 2
+        beyond = (beyond * (fy != 0) * (fx != 0)).astype(np.float32)
+        share = float((beyond**2).mean())
         if share > _LEAST_SHARE:
             some = frames[:: -(-len(frames) // _ENOUGH)]
-            level = _block_means(some.mean(axis=0, dtype=np.float64))
-            return _fitted(level, _block_means(_power(some, beyond)) / share)
+            block_px = _BLOCK_PX if share > _SMALL_SHARE else _LARGE_BLOCK_PX
+            level, power = _level_and_power(some, beyond)
+            return _fitted(_block_means(level, block_px), _block_means(power, block_px) / share)
         scale = estimate_photon_scale(frames[0])
     base = -scale.gain * scale.offset
     usual = base + scale.gain * float(np.median(frames))
     return NoiseLine(base=base, slope=scale.gain, floor=max(0.2 * usual, 1e-12))
 
 
-def _block_means(image: FloatArray) -> FloatArray:
-    height, width = (side // _BLOCK_PX for side in image.shape)
-    cut = image[: height * _BLOCK_PX, : width * _BLOCK_PX]
-    means: FloatArray = cut.reshape(height, _BLOCK_PX, width, _BLOCK_PX).mean(axis=(1, 3), dtype=np.float64)
+def _block_means(image: FloatArray, block_px: int) -> FloatArray:
+    height, width = (side // block_px for side in image.shape)
+    cut = image[: height * block_px, : width * block_px]
+    means: FloatArray = cut.reshape(height, block_px, width, block_px).mean(axis=(1, 3), dtype=np.float64)
     return means.ravel()
 
 
-def _power(frames: NDArray[Any], beyond: NDArray[np.bool_]) -> FloatArray:
-    total = np.zeros(frames.shape[1:], np.float32)
+def _level_and_power(
+    frames: NDArray[Any], beyond: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the mean counts, and the mean square of what is beyond, both from the same surroundings."""
+    shape = frames.shape[1:]
+    mean, power = np.zeros((2, *shape), np.float32)
     for frame in frames:
-        spectrum = scipy.fft.rfft2(frame.astype(np.float32))
-        spectrum *= beyond
-        noise = scipy.fft.irfft2(spectrum, s=frame.shape, overwrite_x=True)
-        total += noise * noise
-    return total / np.float32(len(frames))
+        pixels = frame.astype(np.float32)
+        mean += pixels
+        noise = scipy.fft.irfft2(scipy.fft.rfft2(pixels) * beyond, s=shape, overwrite_x=True)
+        power += noise * noise
+    # the square at a place gathers the variance around with the squared kernel of the filter
+    kernel = scipy.fft.irfft2(beyond, s=shape) ** 2
+    gathered = scipy.fft.rfft2(mean) * (scipy.fft.rfft2(kernel).real / kernel.sum())
+    count = np.float32(len(frames))
+    return scipy.fft.irfft2(gathered, s=shape) / count, power / count
 
 
 def _fitted(level: FloatArray, measured: FloatArray) -> NoiseLine:

@@ -169,7 +169,7 @@ def noise_map(raw: NDArray[Any], line: NoiseLine, fitted: Fitted, frames: Frames
     """
     height, width = mover.plane.shape
     weight = np.abs(fitted.coefficients) ** 2
-    if np.bincount(frames.angles).min() > 2 * mover.orders:  # over all phases the light is even
+    if frames.separable(mover.orders):  # over all phases the light is even
         predicted = mover.plane.real(fitted.predicted.mean(axis=0))
         total = line.of(_light(raw.mean(axis=0, dtype=np.float32), predicted))
         return _gathered(total)
@@ -208,7 +208,7 @@ class Departures:
 
 def scan(
     found: Evidence, window: FloatArray, relative_noise: FloatArray, plane: ImagePlane, cutoff_px: float,
-    margin_px: int, skew: float,
+    margin_px: int, skew: float, inexact: float,
 ) -> Departures:  # fmt: skip
     """Look for points, blobs and lines.
 
@@ -223,6 +223,8 @@ def scan(
         Native pixels along the border that are left out.
     skew : float
         Skewness of the noise of a point, on average.
+    inexact : float
+        How inexact the model is, against that of all phases.
     """
     noise_spectrum = plane.of_native(relative_noise)
     height, width = plane.native
@@ -241,7 +243,7 @@ def scan(
         variance = plane.on_native(noise_spectrum * np.sqrt(shape))
         np.maximum(variance, _DARKEST, out=variance)
         variance *= np.float32(total / (height * width) ** 2)
-        variance += _inexactness(plane.on_native(found.shown * wanted))
+        variance += inexact**2 * _inexactness(plane.on_native(found.shown * wanted))
         per_sd = 1 / np.sqrt(variance[inside])
         here = plane.on_image(found.left * wanted)[inner]
         here *= per_sd.repeat(2, axis=0).repeat(2, axis=1)
