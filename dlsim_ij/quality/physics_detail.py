@@ -19,6 +19,7 @@ _LEAST_SIGNAL = 0.5  # of the noise: an inexact model leaves a little more than 
 _SHOWN = (0.1, 0.4)  # of the frames' power in a ring: from missing in the image to shown by it
 _WEAKEST = 1e-4  # of the largest response: beyond, frames tell nothing
 _STEPS = 6
+_SHIFT_RESPONSE = 0.02  # of the largest: beyond, little is told about a shift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ def compare_detail(found: Evidence, plane: ImagePlane, cutoff_px: float) -> Deta
     weight = np.where(told, 1 / np.maximum(found.noise, 1e-30 + _WEAKEST**2 * found.noise.max()), 0)
 
     def summed(values: FloatArray) -> FloatArray:
-        return np.bincount(ring.ravel(), (values * weight).ravel(), n_rings)
+        return np.asarray(np.bincount(ring.ravel(), (values * weight).ravel(), n_rings), np.float64)
 
     both = found.left + found.shown
     count = summed(found.noise)
@@ -64,20 +65,21 @@ def compare_detail(found: Evidence, plane: ImagePlane, cutoff_px: float) -> Deta
 
 def find_shift(found: Evidence, window: FloatArray, plane: ImagePlane) -> tuple[float, float]:
     """Return the shift (y, x) of the whole image that brings it closest to the frames, in native pixels."""
-    weight = window**2 / np.maximum(found.noise, 1e-30 + _WEAKEST**2 * found.noise.max())
-    both = found.left + found.shown
-    y, x = np.float32(-2 * pi) * plane.fy[:, None].astype(np.float32), np.float32(-2 * pi) * plane.fx.astype(np.float32)
+    told = found.response > _SHIFT_RESPONSE * found.response.max()
+    both, shown = (found.left + found.shown)[told], found.shown[told]
+    weight = window[told] ** 2 / found.noise[told]
+    rows, columns = np.nonzero(told)
+    y, x = (np.float32(-2 * pi) * f.astype(np.float32) for f in (plane.fy[rows], plane.fx[columns]))
     shift = np.zeros(2)
     for _ in range(_STEPS):
-        moved = found.shown * np.exp(1j * (y * np.float32(shift[0]) + x * np.float32(shift[1])))
+        moved = shown * np.exp(1j * (y * np.float32(shift[0]) + x * np.float32(shift[1])))
         turn = weight * (both.imag * moved.real - both.real * moved.imag)
         power = weight * (moved.real**2 + moved.imag**2)
-        gradient = np.array([(turn * y).sum(), (turn * x).sum()], float)
-        matrix = np.array([[(power * y * y).sum(), (power * y * x).sum()], [0, (power * x * x).sum()]], float)
-        matrix[1, 0] = matrix[0, 1]
+        slant = float(power @ (y * x))
+        matrix = np.array([[power @ (y * y), slant], [slant, power @ (x * x)]], float)
         if not np.linalg.det(matrix) > 0:
             break
-        step = np.linalg.solve(matrix, gradient)
+        step = np.linalg.solve(matrix, np.array([turn @ y, turn @ x], float))
         shift += step
         if np.abs(step).max() < 1e-3:
             break

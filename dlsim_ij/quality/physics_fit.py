@@ -30,10 +30,10 @@ _STEP = 0.4  # relative change from knot to knot that is expected without eviden
 _LOWEST, _HIGHEST = 0.25, 30.0  # of the mean of the curve
 _DAMPING = (0.03, 1.0)
 _STRONGEST = (1.5, 0.6, 0.6)  # w against the mean of band 0; half of the pattern's light at most
-_ROUNDS = 4
+_ROUNDS = 3
 _BACKFITS = 4
 _FRAME_TOLERANCE = 0.1  # of a band's strength: how far a frame may be off
-_H_BINS, _G_BINS = 48, 192
+_H_BINS, _G_BINS = 32, 160
 _TABLE = 1024
 
 
@@ -81,7 +81,9 @@ def trust(fy: FloatArray, fx: FloatArray, pattern: Pattern, cutoff_px: float) ->
     for order in range(1, pattern.orders + 1):
         for sign in (1, -1):
             ky, kx = (sign * order * k for k in pattern.frequency_px)
-            weight = weight * _dip(np.hypot(fy - np.float32(ky), fx - np.float32(kx)), _SIDE_NOTCH * cutoff_px)
+            weight = weight * _dip(
+                np.hypot(fy - np.float32(ky), fx - np.float32(kx)), _SIDE_NOTCH * cutoff_px
+            )
     return weight
 
 
@@ -108,8 +110,11 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     counts = np.bincount(frames.angles, minlength=n_angles)
     phases = np.exp(1j * np.outer(frames.steps_rad, np.arange(-orders, orders + 1))).astype(np.complex64)
     power = np.stack([tables.of(a, weights[a] * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])
-    strengths, undo = _nominal(mover, orders), np.ones(len(tables.knots))
-    cross, rest = np.zeros_like(power), frames.spectra
+    damping, strengths = 1.0, _nominal(mover, orders)
+    undo: FloatArray = np.ones(len(tables.knots))
+    h = np.ones(len(plane), np.float32)
+    cross: FloatArray = np.zeros_like(power)
+    rest = frames.spectra
     # with all phases of an angle its bands separate at once; with fewer, each is what the others leave
     for number in range(1 if frames.separable(orders) else _BACKFITS):
         if number:
@@ -130,7 +135,9 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
         if not len(own):
             continue
         bands[a] *= tables.undone(a, undo) * h
-        coefficients[own] = _corrected(bands[a], weights[a], frames.spectra[own], coefficients[own], frames.variance)
+        coefficients[own] = _corrected(
+            bands[a], weights[a], frames.spectra[own], coefficients[own], frames.variance
+        )
         predicted[own] = coefficients[own] @ bands[a]
     return Fitted(
         damping=damping, strengths=strengths, coefficients=coefficients, transfer=h,
@@ -149,20 +156,30 @@ class _Tables:
         self.knots = _KNOTS[: int(np.searchsorted(_KNOTS, self.far / cutoff_px)) + 1] * cutoff_px
         self.h_radius = (np.arange(_H_BINS) + 0.5) / _H_BINS * cutoff_px
         g_radius = (np.arange(_G_BINS) + 0.5) / _G_BINS * self.far
-        self.basis = np.stack([np.interp(g_radius, self.knots, row) for row in np.eye(len(self.knots))], axis=1)
+        self.basis = np.stack(
+            [np.interp(g_radius, self.knots, row) for row in np.eye(len(self.knots))], axis=1
+        )
         radius = mover.plane.radius
         row = np.minimum((radius * np.float32(_H_BINS / cutoff_px)).astype(np.int32), _H_BINS - 1) * _G_BINS
         bands = range(-self.orders, self.orders + 1)
         self._column = np.empty((len(mover.patterns), len(bands), len(radius)), np.int32)
         for a, own in enumerate(self._column):
             for target, b in zip(own, bands, strict=True):
-                np.minimum(mover.distance(a, b) * np.float32(_G_BINS / self.far), _G_BINS - 1, out=target, casting="unsafe")
+                np.minimum(
+                    mover.distance(a, b) * np.float32(_G_BINS / self.far),
+                    _G_BINS - 1,
+                    out=target,
+                    casting="unsafe",
+                )
         self._place = self._column + row
 
     def of(self, angle: int, values: FloatArray) -> FloatArray:
         """Sum (2 M + 1, n) values of an angle; return (M + 1, h bins, g bins), both sides together."""
         size = _H_BINS * _G_BINS
-        sums = [np.bincount(p, v, size).reshape(_H_BINS, _G_BINS) for p, v in zip(self._place[angle], values, strict=True)]
+        sums = [
+            np.bincount(p, v, size).reshape(_H_BINS, _G_BINS)
+            for p, v in zip(self._place[angle], values, strict=True)
+        ]
         m = self.orders
         return np.stack([sums[m], *(sums[m + o] + sums[m - o] for o in range(1, m + 1))])
 
@@ -170,7 +187,9 @@ class _Tables:
         """Return g at each band's image frequencies, (2 M + 1, n)."""
         return (self.basis @ undo).astype(np.float32)[self._column[angle]]
 
-    def explained(self, power: FloatArray, damping: float, strengths: FloatArray, undo: FloatArray) -> FloatArray:
+    def explained(
+        self, power: FloatArray, damping: float, strengths: FloatArray, undo: FloatArray
+    ) -> FloatArray:
         """Return what the model contributes to the table of products with the image."""
         h = otf_profile(self.h_radius, self.cutoff_px, damping)
         return power * h[:, None] * (self.basis @ undo) * strengths[:, :, None, None]
@@ -196,7 +215,7 @@ class _Tables:
             return loss
 
         scipy.optimize.minimize_scalar(
-            misfit, bounds=tuple(np.log(_DAMPING)), method="bounded", options={"xatol": 0.1, "maxiter": 12}
+            misfit, bounds=tuple(np.log(_DAMPING)), method="bounded", options={"xatol": 0.15, "maxiter": 8}
         )
         log_damping = min(best, key=lambda key: best[key][0])
         return float(np.exp(log_damping)), best[log_damping][1], best[log_damping][2]
@@ -218,7 +237,9 @@ class _Tables:
         flat = float(level[1].sum() / level[0].sum())
         if not flat > 0:
             return w, np.zeros_like(g)
-        slope = np.diff(np.eye(len(g)), axis=0) / (_STEP * np.maximum((g[1:] + g[:-1]) / 2, 0.25 * flat))[:, None]
+        slope = (
+            np.diff(np.eye(len(g)), axis=0) / (_STEP * np.maximum((g[1:] + g[:-1]) / 2, 0.25 * flat))[:, None]
+        )
         matrix += variance / 2 * slope.T @ slope
         low, high = _LOWEST * flat, _HIGHEST * flat
         return w, _bounded(matrix, target, low, high)
@@ -259,7 +280,11 @@ def _both_sides(strengths: FloatArray) -> FloatArray:
 
 
 def _corrected(
-    bands: ComplexArray, weight: FloatArray, spectra: ComplexArray, coefficients: ComplexArray, variance: float
+    bands: ComplexArray,
+    weight: FloatArray,
+    spectra: ComplexArray,
+    coefficients: ComplexArray,
+    variance: float,
 ) -> ComplexArray:
     """Let brightness, strength and phase of each frame depart a little from the common ones."""
     orders = len(bands) // 2

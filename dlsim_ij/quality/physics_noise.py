@@ -17,7 +17,7 @@ from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale
 _BEYOND = (1.1, 1.35)
 _LEAST_SHARE = 0.015  # of all frequencies: fewer do not tell enough
 _BLOCK_PX, _LARGE_BLOCK_PX, _SMALL_SHARE = 8, 16, 0.1
-_ENOUGH = 5  # frames
+_ENOUGH = 4  # frames
 _TRIMMED = 4.0  # times the usual scatter: blocks further off hold a hot pixel
 
 

@@ -1,4 +1,4 @@
-"""The physics round trip: would this image have given these raw frames?
+"""The physics round trip: whether an image would have given the raw frames.
 
 1. Pattern, blur and camera pixels turn the image into the frames that it predicts (`physics_forward`).
 2. What the image cannot know, gain and filter, and what the acquisition knows nearly, is fitted
@@ -23,7 +23,7 @@ from dlsim_ij.errors import ImageError, LayoutError
 from dlsim_ij.quality.inputs import check_image
 from dlsim_ij.quality.physics_detail import compare_detail, find_shift
 from dlsim_ij.quality.physics_fit import Fitted, Frames, fit_model
-from dlsim_ij.quality.physics_forward import FloatArray, Mover, RawPlane, fading
+from dlsim_ij.quality.physics_forward import Mover, RawPlane, fading
 from dlsim_ij.quality.physics_noise import measure_noise
 from dlsim_ij.quality.physics_scan import PAPER_CUTOFF_PX, ImagePlane, evidence, noise_map, scan
 from dlsim_ij.quality.thinning import PhotonScale
@@ -198,7 +198,9 @@ def physics_residual(
     relative = noise_map(raw, line, fitted, measured, mover) / np.float32(even * faint)
     whole = measured.separable(mover.orders)
     skew = _SKEW * line.slope / np.sqrt(even * len(raw)) * cutoff_px / PAPER_CUTOFF_PX
-    done = scan(found, detail.window, relative, part, cutoff_px, margin_px, skew, 1.0 if whole else _FEW_INEXACT)
+    done = scan(
+        found, detail.window, relative, part, cutoff_px, margin_px, skew, 1.0 if whole else _FEW_INEXACT
+    )
     low, high = done.expected
     expected = (low, high if whole else _FEW_EXPECTED * high)
     shift = find_shift(found, detail.window, part)
@@ -226,7 +228,9 @@ def _rms(measured: Frames, fitted: Fitted) -> float:
     """Return what is left of the frames in units of their noise, at the frequencies that count."""
     weight = fitted.weights[measured.angles]
     left = np.abs(measured.spectra - fitted.predicted) ** 2
-    return float(np.sqrt((weight * left).sum(dtype=np.float64) / weight.sum(dtype=np.float64) / measured.variance))
+    return float(
+        np.sqrt((weight * left).sum(dtype=np.float64) / weight.sum(dtype=np.float64) / measured.variance)
+    )
 
 
 def _checked_frames(

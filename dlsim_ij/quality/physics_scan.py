@@ -20,8 +20,8 @@ import scipy.optimize
 from numpy.typing import NDArray
 
 from dlsim_ij.quality.physics_fit import Fitted, Frames, trust
-from dlsim_ij.quality.physics_noise import NoiseLine
 from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover, image_ramp
+from dlsim_ij.quality.physics_noise import NoiseLine
 
 _BLOB_PX, _LINE_PX = 1.5, 5.0  # sigma in native pixels of the paper's microscope, cut-off 0.34 cycles
 PAPER_CUTOFF_PX = 0.34
@@ -131,7 +131,10 @@ def evidence(
     shown = plane.cut(fine) * fitted.undone(plane.radius)
     shown *= response
     return Evidence(
-        left=plane.cut(mover.back(back)), shown=shown, response=response, noise=noise * np.float32(frames.variance)
+        left=plane.cut(mover.back(back)),
+        shown=shown,
+        response=response,
+        noise=noise * np.float32(frames.variance),
     )
 
 
@@ -187,7 +190,7 @@ def noise_map(raw: NDArray[Any], line: NoiseLine, fitted: Fitted, frames: Frames
 
 
 def _gathered(variance: FloatArray) -> FloatArray:
-    """Blur as squared counts are gathered: mostly by the squared PSF, a little by the tails of the filters."""
+    """Blur as squared counts are gathered: by the squared PSF, and a little by the filters' tails."""
     near, far = (scipy.ndimage.gaussian_filter(variance, sigma, mode="nearest") for sigma in _GATHER_PX)
     gathered: FloatArray = (1 - _GATHER_FAR) * near + _GATHER_FAR * far
     return gathered
@@ -229,12 +232,9 @@ def scan(
     noise_spectrum = plane.of_native(relative_noise)
     height, width = plane.native
     inside = (slice(margin_px, height - margin_px), slice(margin_px, width - margin_px))
-    inner = (slice(2 * margin_px, 2 * (height - margin_px)), slice(2 * margin_px, 2 * (width - margin_px)))
-    strongest = np.zeros((2 * height, 2 * width), np.float32)
-    best = strongest[inner]
-    larger = np.empty(best.shape, bool)
+    extended = np.zeros((height - 2 * margin_px, width - 2 * margin_px), np.float32)
     roughness = []
-    for shape in _shapes(plane, cutoff_px):
+    for number, shape in enumerate(_shapes(plane, cutoff_px)):
         wanted = window * shape
         spread = wanted * wanted * found.noise
         total, squares = plane.moments(spread)
@@ -245,15 +245,31 @@ def scan(
         variance *= np.float32(total / (height * width) ** 2)
         variance += inexact**2 * _inexactness(plane.on_native(found.shown * wanted))
         per_sd = 1 / np.sqrt(variance[inside])
-        here = plane.on_image(found.left * wanted)[inner]
-        here *= per_sd.repeat(2, axis=0).repeat(2, axis=1)
-        np.greater(np.abs(here), np.abs(best), out=larger)
-        np.copyto(best, here, where=larger)
+        if number == 0:
+            points = plane.on_image(found.left * wanted)[_doubled(inside)]
+            points *= _enlarged(per_sd)
+        else:  # smoother than a point, so that native pixels hold them
+            here = plane.on_native(found.left * wanted)[inside]
+            here *= per_sd
+            np.copyto(extended, here, where=np.abs(here) > np.abs(extended))
+    strongest = np.zeros((2 * height, 2 * width), np.float32)
+    best = strongest[_doubled(inside)]
+    best += _enlarged(extended)
+    np.copyto(best, points, where=np.abs(points) > np.abs(best))
     # few photons make more high departures than low ones: bring the high ones to what Gaussian noise has
     local = np.float32(skew / 6) / np.sqrt(np.maximum(relative_noise[inside], _DARKEST))
-    best /= 1 + local.repeat(2, axis=0).repeat(2, axis=1).astype(np.float32) * np.maximum(best, 0)
-    area = float(per_sd.size)
-    return Departures(map=strongest, expected=_expected(area, roughness))
+    best /= 1 + _enlarged(local.astype(np.float32)) * np.maximum(best, 0)
+    return Departures(map=strongest, expected=_expected(float(extended.size), roughness))
+
+
+def _doubled(inside: tuple[slice, slice]) -> tuple[slice, slice]:
+    y, x = inside
+    return slice(2 * y.start, 2 * y.stop), slice(2 * x.start, 2 * x.stop)
+
+
+def _enlarged(native: FloatArray) -> FloatArray:
+    """Give every pixel of the image the value of its native one."""
+    return native.repeat(2, axis=0).repeat(2, axis=1)
 
 
 def _shapes(plane: ImagePlane, cutoff_px: float) -> Iterator[NDArray[np.float32]]:

@@ -6,9 +6,9 @@ import dataclasses
 from functools import cache
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest import approx
 
 from dlsim_ij.acquisition import Acquisition, detect_acquisition
 from dlsim_ij.quality import physics_residual
@@ -38,7 +38,7 @@ def test_gain_and_offset_of_the_image(gain, offset):
     raw, image, acquisition = scene()
     found = physics_residual(gain * (image + offset * image.max()), raw, acquisition)
     same = physics_residual(image, raw, acquisition)
-    assert numbers(found) == approx(numbers(same), rel=5e-3, abs=5e-3)
+    assert numbers(found) == pytest.approx(numbers(same), rel=5e-3, abs=5e-3)
     assert found.consistent == same.consistent
 
 
@@ -47,7 +47,9 @@ def test_gain_and_offset_of_the_image(gain, offset):
 def test_gain_and_offset_of_the_camera(gain, offset):
     raw, image, acquisition = scene()
     found = physics_residual(image, gain * raw.astype(np.float64) + offset, acquisition)
-    assert numbers(found) == approx(numbers(physics_residual(image, raw, acquisition)), rel=5e-3, abs=5e-3)
+    assert numbers(found) == pytest.approx(
+        numbers(physics_residual(image, raw, acquisition)), rel=5e-3, abs=5e-3
+    )
 
 
 @settings(deadline=None, max_examples=5)
@@ -55,7 +57,9 @@ def test_gain_and_offset_of_the_camera(gain, offset):
 def test_order_in_which_frames_are_named(order):
     raw, image, acquisition = scene()
     found = physics_residual(image, raw, acquisition, frames_used=order)
-    assert numbers(found) == approx(numbers(physics_residual(image, raw, acquisition)), rel=5e-3, abs=5e-3)
+    assert numbers(found) == pytest.approx(
+        numbers(physics_residual(image, raw, acquisition)), rel=5e-3, abs=5e-3
+    )
 
 
 def test_rows_and_columns_exchanged():
@@ -64,8 +68,8 @@ def test_rows_and_columns_exchanged():
     turned = dataclasses.replace(acquisition, patterns=patterns)
     found = physics_residual(image.T, raw.transpose(0, 2, 1), turned)
     same = physics_residual(image, raw, acquisition)
-    assert found.value == approx(same.value, rel=0.01)
-    assert found.shift_px == approx(same.shift_px[::-1], abs=0.01)
+    assert found.value == pytest.approx(same.value, rel=0.01)
+    assert found.shift_px == pytest.approx(same.shift_px[::-1], abs=0.01)
     # lines are looked for in six directions, which a transposition maps onto each other
     np.testing.assert_allclose(found.map.T, same.map, atol=0.05 * same.value)
 
@@ -73,5 +77,7 @@ def test_rows_and_columns_exchanged():
 def test_numbers_go_to_json():
     raw, image, acquisition = scene()
     plain = physics_residual(image, raw, acquisition).to_dict()
-    assert "map" not in plain and plain["frames_used"] == 15
-    assert isinstance(plain["expected"], list) and isinstance(plain["value"], float)
+    assert "map" not in plain
+    assert plain["frames_used"] == 15
+    assert isinstance(plain["expected"], list)
+    assert isinstance(plain["value"], float)

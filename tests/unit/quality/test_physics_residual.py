@@ -91,7 +91,8 @@ def test_a_blurred_image_misses_detail_and_invents_nothing():
     raw, truth, acquisition = next(HALLUCINATIONS.fields(1, 1000.0, seed=3))
     sharp = physics_residual(truth, raw, acquisition)
     blurred = physics_residual(bicubic_enlarge(widefield(raw), 2), raw, acquisition)
-    assert sharp.consistent and blurred.consistent
+    assert sharp.consistent
+    assert blurred.consistent
     assert not sharp.misses_detail
     assert blurred.misses_detail
     assert blurred.finest_frames_px == pytest.approx(sharp.finest_frames_px, rel=0.15)
@@ -110,8 +111,10 @@ def test_a_shift_of_the_whole_is_measured(bright):
 def test_one_phase_per_angle(bright):
     raw, truth, acquisition = bright
     found = physics_residual(truth, raw, acquisition, frames_used=SINGLE)
-    assert found.consistent and found.frames_used == 3
-    assert found.finest_frames_px is None and not found.misses_detail
+    assert found.consistent
+    assert found.frames_used == 3
+    assert found.finest_frames_px is None
+    assert not found.misses_detail
     assert physics_residual(truth, raw[list(SINGLE)], acquisition, frames_used=SINGLE) == found
     rng = np.random.default_rng(1)
     place = HALLUCINATIONS.bright_place(truth, rng)
@@ -159,7 +162,7 @@ class TestModel:
     """The parts by themselves, against what is known exactly."""
 
     def made(self, bright):
-        raw, truth, acquisition = bright
+        raw, _, acquisition = bright
         cutoff = acquisition.optics.cutoff_px
         plane = RawPlane(raw.shape[1:], cutoff, 12)
         return plane, Mover(plane, acquisition.patterns), cutoff
@@ -232,14 +235,20 @@ class TestModel:
             steps_rad=np.concatenate([p.steps_rad for p in acquisition.patterns]), variance=1.0,
         )  # fmt: skip
         part = ImagePlane(mover, cutoff)
-        found = evidence(fine, fit_model(mover.bands(fine), frames, mover, cutoff), frames, mover, part, cutoff)
+        found = evidence(
+            fine, fit_model(mover.bands(fine), frames, mover, cutoff), frames, mover, part, cutoff
+        )
         window = compare_detail(found, part, cutoff).window
         rng = np.random.default_rng(2)
         largest = []
         for _ in range(60):
             white = rng.normal(size=(2, *part.radius.shape)) * np.sqrt(found.noise / 2)
-            white[:, :, 0] = (white[:, :, 0] + [[1], [-1]] * white[:, ::-1, 0]) / np.sqrt(2)  # of a real image
-            noise = dataclasses.replace(found, left=white[0] + 1j * white[1], shown=np.zeros_like(found.shown))
+            white[:, :, 0] = (white[:, :, 0] + [[1], [-1]] * white[:, ::-1, 0]) / np.sqrt(
+                2
+            )  # of a real image
+            noise = dataclasses.replace(
+                found, left=white[0] + 1j * white[1], shown=np.zeros_like(found.shown)
+            )
             done = scan(noise, window, np.ones(plane.shape), part, cutoff, 16, 0.0, 1.0)
             largest.append(np.abs(done.map).max())
         low, high = done.expected
@@ -280,7 +289,8 @@ class TestNoise:
 def refused(error, match, image, frames, acquisition, **options):
     with pytest.raises(error, match=match) as caught:
         physics_residual(image, frames, acquisition, **options)
-    assert "\n" not in caught.value.message and caught.value.hint
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
 
 
 def test_refusals(bright):
@@ -322,7 +332,9 @@ def test_the_public_microtubules(sample_dir):
     files = sorted(sample_dir.glob("**/HE_X2/**/HE_*.tif"))[:15]
     native = undo_enlargement(np.stack([read_image(file).values for file in files])).frames
     acquisition = detect_acquisition(native, 0.06)
-    image = wiener_sim(equalise_frames(native, estimate_offset(native)), acquisition.patterns, acquisition.optics)
+    image = wiener_sim(
+        equalise_frames(native, estimate_offset(native)), acquisition.patterns, acquisition.optics
+    )
     assert physics_residual(image, native, acquisition).consistent
     assert physics_residual(image, native, acquisition, frames_used=SINGLE).consistent
     rng = np.random.default_rng(0)
