@@ -6,7 +6,8 @@ python benchmarks/hallucinations.py --fields 200 --kinds truth wiener --errors  
 Each field is simulated anew: one of five structures, random illumination, haze and camera, cut from a larger
 field so that its border is a real one; its acquisition is fitted from the frames. Six errors are planted, one
 at a time, into the true image (as an ideal SIM would show it), the Wiener image, and the image of the network
-`sim15`. The round trip, of all frames or of three, calls an error by its own expected range. RSP (and RSE over the contrast of the
+`sim15`. The round trip, of all frames or of three, calls an error by its own expected range. RSP (and RSE
+over the contrast of the
 wide-field image, the same number in another form) and the largest error of the RSE's map over the RSE have
 none, so the limit of each is the worst unmodified image of the same kind and light.
 
