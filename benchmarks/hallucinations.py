@@ -185,8 +185,12 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    styles = {"round trip": ("#0b5fa5", "-", 2.2), "3 frames": ("#6aaee0", "-", 1.6), "RSP": ("#c4540a", "--", 1.4),
-              "error map": ("#5b8c2a", ":", 1.4)}  # fmt: skip
+    styles = {
+        "round trip": ("#0b5fa5", "-", 2.2),
+        "3 frames": ("#6aaee0", "-", 1.6),
+        "RSP": ("#c4540a", "--", 1.4),
+        "error map": ("#5b8c2a", ":", 1.4),
+    }
     figure, axes = plt.subplots(len(KINDS), len(ERRORS), figsize=(13, 6.2), sharex=True, sharey=True)
     for row, kind in zip(axes, KINDS, strict=True):
         for axis, error in zip(row, ERRORS, strict=True):

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from dlsim_ij.optics import Pattern
+from dlsim_ij.optics import Pattern, pixel_transfer
 
 FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
@@ -122,7 +122,7 @@ class Mover:
         self.patterns = patterns
         self.orders = max(pattern.orders for pattern in patterns)
         height, width = plane.shape
-        self._pixel = (np.sinc(plane.fy) * np.sinc(plane.fx)).astype(np.float32)
+        self._pixel = pixel_transfer(plane.fy, plane.fx).astype(np.float32)
         self._rows = np.rint(scipy.fft.fftfreq(height) * height).astype(int)
         self._columns = np.rint(scipy.fft.fftfreq(width) * width).astype(int)
         self._ramp = [image_ramp(2 * scipy.fft.fftfreq(2 * side)) for side in plane.shape]

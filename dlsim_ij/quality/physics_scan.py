@@ -19,6 +19,7 @@ import scipy.ndimage
 import scipy.optimize
 from numpy.typing import NDArray
 
+from dlsim_ij.optics import pixel_transfer
 from dlsim_ij.quality.physics_fit import Fitted, Frames, trust
 from dlsim_ij.quality.physics_forward import NYQUIST_PX, ComplexArray, FloatArray, Mover, image_ramp
 from dlsim_ij.quality.physics_noise import NoiseLine
@@ -156,7 +157,7 @@ def _strengths(
         for b, strength in zip(range(-mover.orders, mover.orders + 1), strengths, strict=True):
             y, x = fy + b * pattern.frequency_px[0], fx + b * pattern.frequency_px[1]
             place = np.minimum(np.hypot(y, x) * ((len(h) - 1) / cutoff_px), len(h) - 1).astype(int)
-            one = strength * (h[place] * np.sinc(y) * np.sinc(x) * (np.hypot(y, x) < NYQUIST_PX)) ** 2
+            one = strength * (h[place] * pixel_transfer(y, x) * (np.hypot(y, x) < NYQUIST_PX)) ** 2
             weight = trust(y, x, pattern, cutoff_px)
             response += weight * one
             noise += weight**2 * one
