@@ -17,6 +17,7 @@ _RINGS = 16  # along the cut-off
 _SURE = 4.0  # standard errors by which a ring must stand out of the noise
 _LEAST_SIGNAL = 0.5  # of the noise: an inexact model leaves a little more than noise in every ring
 _SHOWN = (0.1, 0.4)  # of the frames' power in a ring: from missing in the image to shown by it
+_ALWAYS = 0.5  # of the cut-off: coarser than this every image of the sample must show what the frames show
 _WEAKEST = 1e-4  # of the largest response: beyond, frames tell nothing
 _STEPS = 6
 _SHIFT_RESPONSE = 0.02  # of the largest: beyond, little is told about a shift
@@ -34,8 +35,8 @@ class Detail:
 def compare_detail(found: Evidence, plane: ImagePlane, cutoff_px: float) -> Detail:
     """Compare the power of frames and image, ring by ring.
 
-    A ring that the image does not show is not compared: a blurred image misses detail, but invents none.
-    One that only the image shows is.
+    A fine ring that the image does not show is not compared: a blurred image misses detail, but invents
+    none. One that only the image shows is.
     """
     ring = (plane.radius * (_RINGS / cutoff_px)).astype(np.int32)
     n_rings = int(ring.max()) + 1
@@ -55,6 +56,7 @@ def compare_detail(found: Evidence, plane: ImagePlane, cutoff_px: float) -> Deta
     shown = np.clip((share - _SHOWN[0]) / (_SHOWN[1] - _SHOWN[0]), 0, 1)
     like = agreeing > 0.5 * np.where(sure, excess, 0)
     centres = (np.arange(n_rings) + 0.5) * cutoff_px / _RINGS
+    shown[centres < _ALWAYS * cutoff_px] = 1
     first = int(np.ceil(HIGH_PASS * _RINGS))
     frames_limit = _last(sure, first, centres)
     image_limit = min(frames_limit, _last(like & sure | ~sure, first, centres))

@@ -29,6 +29,8 @@ _KNOTS = np.concatenate([np.arange(0.0, 1.45, 0.1), [1.55, 1.7, 1.85, 2.0]])
 _STEP = 0.4  # relative change from knot to knot that is expected without evidence
 _LOWEST, _HIGHEST = 0.25, 30.0  # of the mean of the curve
 _DAMPING = (0.03, 1.0)
+# of the strength that the acquisition measured: the illumination does not vanish because an image is wrong
+_WEAKEST = 0.5
 _STRONGEST = (1.5, 0.6, 0.6)  # w against the mean of band 0; half of the pattern's light at most
 _ROUNDS = 3
 _BACKFITS = 4
@@ -110,7 +112,7 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     counts = np.bincount(frames.angles, minlength=n_angles)
     phases = np.exp(1j * np.outer(frames.steps_rad, np.arange(-orders, orders + 1))).astype(np.complex64)
     power = np.stack([tables.of(a, weights[a] * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])
-    damping, strengths = 1.0, _nominal(mover, orders)
+    damping, strengths = 1.0, _measured(mover)
     undo: FloatArray = np.ones(len(tables.knots))
     h = np.ones(len(plane), np.float32)
     cross: FloatArray = np.zeros_like(power)
@@ -153,6 +155,7 @@ class _Tables:
         self.cutoff_px = cutoff_px
         self.orders = mover.orders
         self.far = cutoff_px + max(p.orders / p.period_px for p in mover.patterns)
+        self._weakest = _WEAKEST * _measured(mover)
         self.knots = _KNOTS[: int(np.searchsorted(_KNOTS, self.far / cutoff_px)) + 1] * cutoff_px
         self.h_radius = (np.arange(_H_BINS) + 0.5) / _H_BINS * cutoff_px
         g_radius = (np.arange(_G_BINS) + 0.5) / _G_BINS * self.far
@@ -225,12 +228,11 @@ class _Tables:
     ) -> tuple[FloatArray, FloatArray]:
         curve = self.basis @ g
         up, down = shared @ curve, own @ curve**2
-        w = np.clip(up / np.where(down > 0, down, np.inf), 0, None)
+        fitted = up / np.where(down > 0, down, np.inf)
         seen = own.any(axis=(1, 2))  # angles that take part
-        mean = float(w[seen, 0].mean())
-        if not mean > 0:
-            return w, g
-        w = np.minimum(w / mean, _STRONGEST[: w.shape[1]])
+        mean = float(fitted[seen, 0].mean())
+        if mean > 0:
+            w = np.clip(fitted / mean, self._weakest, _STRONGEST[: w.shape[1]])
         level = (np.einsum("ao,aog->g", w**2, own), np.einsum("ao,aog->g", w, shared))
         matrix = self.basis.T @ (self.basis * level[0][:, None])
         target = self.basis.T @ level[1]
@@ -261,12 +263,12 @@ def _bounded(matrix: FloatArray, target: FloatArray, low: float, high: float) ->
             values[free] = np.linalg.solve(matrix[np.ix_(free, free)], rest)
 
 
-def _nominal(mover: Mover, orders: int) -> FloatArray:
-    """Return strengths as the acquisition measured them; haze makes those of the pattern too low."""
-    strengths = np.zeros((len(mover.patterns), orders + 1))
+def _measured(mover: Mover) -> FloatArray:
+    """Return strengths as the acquisition measured them, (n_angles, orders + 1)."""
+    strengths = np.zeros((len(mover.patterns), mover.orders + 1))
+    strengths[:, 0] = 1
     for row, pattern in zip(strengths, mover.patterns, strict=True):
-        row[0] = 1
-        row[1 : pattern.orders + 1] = np.clip(np.array(pattern.modulation) / 2, 0.1, 0.5)
+        row[1 : pattern.orders + 1] = np.clip(np.array(pattern.modulation) / 2, 0, 0.5)
     return strengths
 
 

@@ -101,6 +101,16 @@ def test_a_blurred_image_misses_detail_and_invents_nothing():
     assert "misses detail" in blurred.sentence
 
 
+@pytest.mark.parametrize("photons", [10.0, 1000.0])
+def test_an_image_of_another_field_is_no_blurred_one(photons):
+    """Nothing in it is confirmed, so that fit and comparison must not retreat to nothing at all."""
+    (raw, truth, acquisition), (_, other, _) = HALLUCINATIONS.fields(2, photons, seed=3)
+    for wrong in (other, np.rot90(truth), -truth, np.random.default_rng(0).normal(size=truth.shape)):
+        found = physics_residual(wrong, raw, acquisition)
+        assert found.value > (1.2 if photons < 100 else 5) * found.expected[1]
+        assert found.share > (0 if photons < 100 else 0.05)
+
+
 def test_a_shift_of_the_whole_is_measured(bright):
     raw, truth, acquisition = bright
     found = physics_residual(np.roll(truth, (0, 1), axis=(0, 1)), raw, acquisition)
