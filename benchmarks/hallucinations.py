@@ -206,8 +206,9 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
             if kind == KINDS[-1]:
                 axis.set_xlabel("photo-electrons")
         row[0].set_ylabel(f"{kind} image\nfound, %")
-    axes[0, 0].legend(fontsize=7, loc="upper left")
-    figure.tight_layout()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=9)
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(path, dpi=110)
 
 

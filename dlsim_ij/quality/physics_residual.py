@@ -36,7 +36,7 @@ _LEAST_SCORED_PX = 16
 _SKEW = 0.35
 # Where the bands of an angle cannot be separated every inexactness leaks into the others. Chosen on simulated
 # stacks and the public sample.
-_FEW_INEXACT, _FEW_EXPECTED = 2.0, 1.25
+_FEW_INEXACT, _FEW_EXPECTED = 1.4, 1.25
 _COARSER = 0.8  # of the frames' finest frequency: below, an image misses detail
 
 
