@@ -47,6 +47,7 @@ class Frames:
     angles: NDArray[np.intp]  # (n_frames,)
     steps_rad: FloatArray  # (n_frames,)
     variance: float  # of the noise of one transformed pixel
+    trusted: FloatArray  # (n,), weight of a frequency: less where the camera's fixed pattern lies
 
     def separable(self, orders: int) -> bool:
         """Whether every angle that takes part has the phases that separate its bands."""
@@ -109,6 +110,7 @@ def fit_model(bands: ComplexArray, frames: Frames, mover: Mover, cutoff_px: floa
     tables = _Tables(mover, cutoff_px)
     plane = mover.plane
     weights = np.stack([trust(plane.fy, plane.fx, pattern, cutoff_px) for pattern in mover.patterns])
+    weights *= frames.trusted
     counts = np.bincount(frames.angles, minlength=n_angles)
     phases = np.exp(1j * np.outer(frames.steps_rad, np.arange(-orders, orders + 1))).astype(np.complex64)
     power = np.stack([tables.of(a, weights[a] * (b.real**2 + b.imag**2)) for a, b in enumerate(bands)])

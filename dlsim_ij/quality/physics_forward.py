@@ -58,7 +58,6 @@ def image_ramp(frequency: FloatArray) -> NDArray[np.complex64]:
 class RawPlane:
     """The frequencies of raw frames that are compared: half the plane, inside the cut-off.
 
-    The two axes are left out: a camera's fixed pattern of rows and columns lies there.
     Images are faded out towards the border, over `fade` pixels of the frames, so that the border's jump
     does not reach the inside.
 
@@ -77,7 +76,7 @@ class RawPlane:
         self.fade_px = fade_px
         fy, fx = np.meshgrid(scipy.fft.fftfreq(shape[0]), scipy.fft.rfftfreq(shape[1]), indexing="ij")
         radius = np.hypot(fy, fx)
-        inside = (radius < min(cutoff_px, NYQUIST_PX)) & (fy != 0) & (fx != 0)
+        inside = (radius < min(cutoff_px, NYQUIST_PX)) & ((fx > 0) | (fy > 0))
         rows, columns = np.nonzero(inside)
         self._half = rows * fy.shape[1] + columns
         self._here = rows * shape[1] + columns
@@ -99,7 +98,9 @@ class RawPlane:
         height, width = self.shape
         half = np.zeros(height * (width // 2 + 1), np.complex64)
         half[self._half] = values
-        return scipy.fft.irfft2(half.reshape(height, -1), s=self.shape)
+        half = half.reshape(height, -1)
+        half[1:, 0] += np.conj(half[:0:-1, 0])  # of this column only one half is kept
+        return scipy.fft.irfft2(half, s=self.shape)
 
     def pair(self, spectrum: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """Return a full (Y, X) spectrum here, and the conjugate of it at the opposite frequencies."""

@@ -10,7 +10,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from dlsim_ij.errors import ImageError
-from dlsim_ij.quality.physics_forward import FloatArray
+from dlsim_ij.quality.physics_forward import FloatArray, RawPlane, faded
 from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale
 
 # times the nominal cut-off: real optics may pass a little more; a sharp edge would spread bright noise far
@@ -68,6 +68,30 @@ def measure_noise(frames: NDArray[Any], cutoff_px: float, scale: PhotonScale | N
     base = -scale.gain * scale.offset
     usual = base + scale.gain * float(np.median(frames))
     return NoiseLine(base=base, slope=scale.gain, floor=max(0.2 * usual, 1e-12))
+
+
+def trust_axes(mean: FloatArray, plane: RawPlane, cutoff_px: float) -> NDArray[np.float32]:
+    """Return the weight of each compared frequency: 1, less on the axes, where a camera's rows and columns show.
+
+    An offset that is fixed to a row or a column is the same in all frames, so it does not average out. How
+    strong it is stands on the same axis beyond the cut-off; without a beyond the axes do not count.
+
+    Parameters
+    ----------
+    mean : (Y, X) ndarray
+        Of all frames.
+    plane : RawPlane
+    cutoff_px : float
+    """
+    power = np.abs(scipy.fft.rfft2(faded(mean, plane.fade_px))) ** 2
+    fy, fx = np.abs(scipy.fft.fftfreq(mean.shape[0])), scipy.fft.rfftfreq(mean.shape[1])
+    start = _BEYOND[0] * cutoff_px
+    beyond = np.hypot(fy[:, None], fx) > start
+    weight = np.ones(len(plane), np.float32)
+    for axis, on_axis in ((power[fy > start, 0], plane.fx == 0), (power[0, fx > start], plane.fy == 0)):
+        excess = float(axis.mean() / np.median(power[beyond]) * np.log(2)) if axis.size else np.inf
+        weight[on_axis] = 1 / max(excess, 1.0)
+    return weight
 
 
 def _block_means(image: FloatArray, block_px: int) -> FloatArray:

@@ -24,7 +24,7 @@ from dlsim_ij.quality.inputs import check_image
 from dlsim_ij.quality.physics_detail import compare_detail, find_shift
 from dlsim_ij.quality.physics_fit import Fitted, Frames, fit_model
 from dlsim_ij.quality.physics_forward import Mover, RawPlane, fading
-from dlsim_ij.quality.physics_noise import measure_noise
+from dlsim_ij.quality.physics_noise import measure_noise, trust_axes
 from dlsim_ij.quality.physics_scan import PAPER_CUTOFF_PX, ImagePlane, evidence, noise_map, scan
 from dlsim_ij.quality.thinning import PhotonScale
 from dlsim_ij.results import Result
@@ -36,7 +36,7 @@ _LEAST_SCORED_PX = 16
 _SKEW = 0.35
 # Where the bands of an angle cannot be separated every inexactness leaks into the others. Chosen on simulated
 # stacks and the public sample.
-_FEW_INEXACT, _FEW_EXPECTED = 1.4, 1.25
+_FEW_INEXACT, _FEW_EXPECTED = 1.4, 1.3
 _COARSER = 0.8  # of the frames' finest frequency: below, an image misses detail
 
 
@@ -181,7 +181,8 @@ def physics_residual(
     line = measure_noise(raw, cutoff_px, scale)
     plane = RawPlane((height, width), cutoff_px, round(_FADE / cutoff_px))
     mover = Mover(plane, acquisition.patterns)
-    even = float(line.of(raw.mean(axis=0, dtype=np.float64)).mean())
+    mean = raw.mean(axis=0, dtype=np.float64)
+    even = float(line.of(mean).mean())
     faint = float(np.prod([(fading(side, plane.fade_px) ** 2).mean() for side in (height, width)]))
     numbers = [len(pattern.steps_rad) for pattern in acquisition.patterns]
     measured = Frames(
@@ -189,6 +190,7 @@ def physics_residual(
         angles=np.repeat(np.arange(len(numbers)), numbers)[chosen],
         steps_rad=np.concatenate([pattern.steps_rad for pattern in acquisition.patterns])[chosen],
         variance=even * height * width * faint,
+        trusted=trust_axes(mean, plane, cutoff_px),
     )
     fine = mover.transformed(pixels)
     fitted = fit_model(mover.bands(fine), measured, mover, cutoff_px)

@@ -18,7 +18,7 @@ from dlsim_ij.quality import physics_residual
 from dlsim_ij.quality.physics_detail import compare_detail
 from dlsim_ij.quality.physics_fit import Frames, fit_model
 from dlsim_ij.quality.physics_forward import Mover, RawPlane, faded
-from dlsim_ij.quality.physics_noise import measure_noise
+from dlsim_ij.quality.physics_noise import measure_noise, trust_axes
 from dlsim_ij.quality.physics_scan import ImagePlane, evidence, scan
 from dlsim_ij.quality.thinning import PhotonScale
 from dlsim_ij.reconstruction import equalise_frames, estimate_offset, widefield, wiener_sim
@@ -222,7 +222,8 @@ class TestModel:
         frames = Frames(
             spectra=plane.of_real(raw), angles=np.repeat(np.arange(3), 5),
             steps_rad=np.concatenate([p.steps_rad for p in acquisition.patterns]),
-            variance=measure_noise(raw, cutoff).of(raw.mean()) * raw[0].size,
+            variance=float(measure_noise(raw, cutoff).of(raw.mean()) * raw[0].size),
+            trusted=np.ones(len(plane)),
         )  # fmt: skip
         fitted = fit_model(bands, frames, mover, cutoff)
         measured = np.array([p.modulation for p in acquisition.patterns]) / 2
@@ -243,6 +244,7 @@ class TestModel:
         frames = Frames(
             spectra=plane.of_real(raw), angles=np.repeat(np.arange(3), 5),
             steps_rad=np.concatenate([p.steps_rad for p in acquisition.patterns]), variance=1.0,
+            trusted=np.ones(len(plane)),
         )  # fmt: skip
         part = ImagePlane(mover, cutoff)
         found = evidence(
@@ -265,6 +267,34 @@ class TestModel:
         assert np.mean(np.array(largest) > high) <= 0.05
         assert np.mean(np.array(largest) < low) <= 0.1
         assert 0.8 * high < np.median(largest)
+
+
+def test_rows_and_columns_of_the_camera_are_trusted_as_far_as_they_are_even():
+    rng = np.random.default_rng(1)
+    electrons = np.full((15, 96, 96), 3.0)
+    plane = RawPlane((96, 96), 0.34, 12)
+    weights = {}
+    for fixed in (0.0, 0.14):
+        camera = Camera(row_column_electrons=fixed)
+        weights[fixed] = trust_axes(camera.expose(electrons, rng).mean(axis=0), plane, 0.34)
+    on_axes = (plane.fx == 0) | (plane.fy == 0)
+    assert on_axes.sum() == 2 * 32
+    assert (weights[0.14][~on_axes] == 1).all()
+    assert weights[0.0][on_axes].min() > 0.5
+    # 0.02 squared electrons, 96 times in a row's sum, against 3.5 in each of 15 frames
+    assert 0.05 < weights[0.14][on_axes].mean() < 0.25
+
+
+def test_what_is_kept_of_a_real_image_gives_it_back():
+    plane = RawPlane((40, 54), 0.34, 6)
+    rng = np.random.default_rng(2)
+    spectrum = np.fft.fft2(rng.normal(size=(40, 54)))
+    fy, fx = np.meshgrid(np.fft.fftfreq(40), np.fft.fftfreq(54), indexing="ij")
+    radius = np.hypot(fy, fx)
+    wanted = np.fft.ifft2(np.where((radius > 0) & (radius < 0.34), spectrum, 0))
+    assert abs(wanted.imag).max() < 1e-12
+    np.testing.assert_allclose(plane.real(plane.pair(spectrum)[0]), wanted.real, atol=1e-5)
+    np.testing.assert_allclose(np.fft.ifft2(plane.full(*plane.pair(spectrum))), wanted, atol=1e-5)
 
 
 class TestNoise:
