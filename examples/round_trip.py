@@ -55,7 +55,7 @@ def main(folder: Path = Path()) -> None:
             axes.set_axis_off()
     bar = figure.colorbar(shown, ax=rows[1, :], shrink=0.8)
     bar.set_label("times the expected noise\nblue: invented, red: missing")
-    figure.savefig(folder / "round_trip.png", dpi=100)
+    figure.savefig(folder / "round_trip.png", dpi=80)
 
 
 if __name__ == "__main__":

@@ -96,9 +96,9 @@ class RawPlane:
     def real(self, values: ComplexArray) -> FloatArray:
         """Return the real (Y, X) image of (n,) values."""
         height, width = self.shape
-        half = np.zeros(height * (width // 2 + 1), np.complex64)
-        half[self._half] = values
-        half = half.reshape(height, -1)
+        flat = np.zeros(height * (width // 2 + 1), np.complex64)
+        flat[self._half] = values
+        half = flat.reshape(height, -1)
         half[1:, 0] += np.conj(half[:0:-1, 0])  # of this column only one half is kept
         return scipy.fft.irfft2(half, s=self.shape)
 

@@ -71,10 +71,10 @@ def measure_noise(frames: NDArray[Any], cutoff_px: float, scale: PhotonScale | N
 
 
 def trust_axes(mean: FloatArray, plane: RawPlane, cutoff_px: float) -> NDArray[np.float32]:
-    """Return the weight of each compared frequency: 1, less on the axes, where a camera's rows and columns show.
+    """Return the weight of each compared frequency: 1, less on the axes, where rows and columns show.
 
     An offset that is fixed to a row or a column is the same in all frames, so it does not average out. How
-    strong it is stands on the same axis beyond the cut-off; without a beyond the axes do not count.
+    strong it is stands on the same axis beyond the cut-off; where that is not seen, the axis does not count.
 
     Parameters
     ----------

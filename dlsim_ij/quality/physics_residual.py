@@ -29,7 +29,7 @@ from dlsim_ij.quality.physics_scan import PAPER_CUTOFF_PX, ImagePlane, evidence,
 from dlsim_ij.quality.thinning import PhotonScale
 from dlsim_ij.results import Result
 
-_FADE, _MARGIN = 4.1, 5.5  # resolved distances: 12 and 16 pixels of the paper's microscope
+_FADE, _MARGIN = 4.1, 6.9  # resolved distances: 12 and 20 pixels of the paper's microscope
 _LEAST_SCORED_PX = 16
 # Poisson noise gathered with a Gaussian of sigma 1.23 px, the paper's PSF: (2/3) / (sqrt(pi) 1.23), a little
 # more for uneven light; over the root of the electrons in a pixel of all frames
@@ -142,7 +142,7 @@ def physics_residual(
     image : (2Y, 2X) array_like
         Super-resolved image, any gain and offset; pixel j lies at native coordinate (j + 0.5) / 2 - 0.5.
     frames : (n, Y, X) array_like
-        Native camera counts, at least 48 x 48 pixels: all of the acquisition, or those of `frames_used`.
+        Native camera counts, at least 56 x 56 pixels or so: all of the acquisition, or those of `frames_used`.
     acquisition : Acquisition
         Fitted illumination and optics, from `detect_acquisition`.
     frames_used : sequence of int, optional

@@ -345,7 +345,7 @@ def test_refusals(bright):
     dead = raw.copy()
     dead[6] = 100
     refused(ImageError, "frame 7 of 15 is constant", truth, dead, acquisition)
-    refused(ImageError, "at least 48 x 48", truth[:80, :80], raw[:, :40, :40], acquisition)
+    refused(ImageError, "at least 56 x 56", truth[:80, :80], raw[:, :40, :40], acquisition)
     refused(ImageError, "shape 128 x 128", truth, raw[0], acquisition)
     refused(LayoutError, "14 frames do not fit an acquisition of 15", truth, raw[:14], acquisition)
     refused(LayoutError, r"frames_used is \(0, 15\)", truth, raw, acquisition, frames_used=(0, 15))
