@@ -9,6 +9,7 @@ from dlsim_ij.quality.decorrelation import Decorrelation, decorrelation_resoluti
 from dlsim_ij.quality.frc import Frc, frc_frame_split, frc_resolution
 from dlsim_ij.quality.frc_blocks import FrcMap, frc_map, nanoj_frc_map
 from dlsim_ij.quality.intensity import fit_intensity
+from dlsim_ij.quality.physics_residual import PhysicsResidual, physics_residual
 from dlsim_ij.quality.pixelwise import (
     AllScores,
     RegisteredScores,
@@ -65,4 +66,6 @@ __all__ = [
     "shift_image",
     "rse_rsp",
     "Squirrel",
+    "physics_residual",
+    "PhysicsResidual",
 ]
