@@ -1,4 +1,4 @@
-"""Measuring a reconstruction: resolution, agreement with the widefield image, repeatability under new noise.
+"""Measuring a reconstruction: resolution, agreement with the raw frames, repeatability under new noise.
 
 Everything is measured at camera sampling, before anything is enlarged for the eye: the widefield image is
 the mean of the native frames, and a result has twice its pixels along each side.
@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dlsim_ij.errors import ImageError
-from dlsim_ij.quality import Frc, Squirrel, frc_frame_split, frc_resolution, rse_rsp
+from dlsim_ij.errors import ImageError, LayoutError
+from dlsim_ij.quality import (
+    Frc,
+    PhysicsResidual,
+    Squirrel,
+    frc_frame_split,
+    frc_resolution,
+    physics_residual,
+    rse_rsp,
+)
 from dlsim_ij.quality.resolution import ImageResolution, image_resolution
 from dlsim_ij.quality.squirrel_exact import sigma_bounds_px
 from dlsim_ij.reconstruction import widefield
@@ -45,6 +53,8 @@ class Measures(Result):
         By decorrelation analysis; the widefield image at camera sampling.
     agreement : mapping of role to Squirrel
         RSP and RSE against the widefield image at camera sampling.
+    round_trip : mapping of role to PhysicsResidual
+        The raw frames against those that the image predicts.
     frc : mapping of role to Frc
         Between two reconstructions, each from half of the light; empty unless asked for.
     halves : mapping of role to (ImageResolution, ImageResolution)
@@ -60,6 +70,7 @@ class Measures(Result):
 
     resolution: Mapping[str, ImageResolution] = field(repr=False)
     agreement: Mapping[str, Squirrel] = field(repr=False)
+    round_trip: Mapping[str, PhysicsResidual] = field(repr=False)
     frc: Mapping[str, Frc] = field(repr=False)
     halves: Mapping[str, tuple[ImageResolution, ImageResolution]] = field(repr=False)
     limit_nm: float | None
@@ -71,6 +82,11 @@ class Measures(Result):
     def error_map(self) -> NDArray[np.float32] | None:
         """Absolute difference of the blurred result and the widefield image, (Y, X) like the result."""
         return self.agreement["sr"].error_map if "sr" in self.agreement else None
+
+    @property
+    def residual_map(self) -> NDArray[np.float32] | None:
+        """Where the raw frames contradict the result, in units of the expected noise, (Y, X) like it."""
+        return self.round_trip["sr"].map if "sr" in self.round_trip else None
 
     def metrics(self) -> dict[str, Any]:
         """Return the numbers by name, the result's at the top, the other images' below theirs."""
@@ -116,6 +132,19 @@ class Measures(Result):
                     "rsp_sigma_um": None if pixel is None else match.sigma_px * pixel,
                     "rsp_sigma_at_bound": not 2 * lowest < match.sigma_px < 0.999 * highest,
                 }
+        if (trip := self.round_trip.get(role)) is not None:
+            numbers |= {
+                "residual": trip.value,
+                "residual_limit": trip.expected[1],
+                "residual_consistent": trip.consistent,
+                "residual_invented": trip.invented,
+                "residual_missing": trip.missing,
+                "residual_share": trip.share,
+                "residual_shift_y_px": trip.shift_px[0],
+                "residual_shift_x_px": trip.shift_px[1],
+                "residual_frames_rms": trip.frames_rms,
+                "residual_misses_detail": trip.misses_detail,
+            }
         return numbers
 
     def _camera_pixel_um(self) -> float | None:
@@ -136,11 +165,11 @@ def measure(
     Parameters
     ----------
     frames : (n_frames, Y, X) ndarray
-        Native camera counts.
+        Native camera counts, all of the acquisition.
     images : mapping of role to (2Y, 2X) ndarray
         ``sr``, and ``wiener`` perhaps, on the grid of the native frames.
     acquisition : Acquisition
-        For the limit of the optics.
+        For the limit of the optics, and to predict the raw frames.
     pixel_size_um : float or None
         Of a camera pixel; None when it is not known, and lengths are in pixels.
     halves : mapping of role to callable, optional
@@ -162,12 +191,13 @@ def measure(
     def allowed(what: str, work: Callable[[], T]) -> T | None:
         try:
             return work()
-        except ImageError as error:
+        except (ImageError, LayoutError) as error:
             warnings.append((f"{what}: {error.message}.", _sentence(error.hint or "")))
             return None
 
     resolution: dict[str, ImageResolution] = {}
     agreement: dict[str, Squirrel] = {}
+    round_trip: dict[str, PhysicsResidual] = {}
     for role, image in {**images, "widefield": even}.items():
         name = _NAMES[role]
         found = allowed(f"Resolution of the {name}", partial(image_resolution, image, pixels_um[role]))
@@ -180,6 +210,12 @@ def measure(
         match = allowed(f"RSP and RSE of the {name}", compare)
         if match is not None:
             agreement[role] = match
+        if role != "sr" and "sr" not in round_trip:
+            continue  # said once is enough
+        predict = partial(physics_residual, image, frames, acquisition)
+        trip = allowed(f"Round trip of the {name}", predict)
+        if trip is not None:
+            round_trip[role] = trip
     frc: dict[str, Frc] = {}
     half_resolution: dict[str, tuple[ImageResolution, ImageResolution]] = {}
     if halves:
@@ -190,6 +226,7 @@ def measure(
     return Measures(
         resolution=resolution,
         agreement=agreement,
+        round_trip=round_trip,
         frc=frc,
         halves=half_resolution,
         limit_nm=_limit_nm(acquisition) if pixel_size_um is not None else None,

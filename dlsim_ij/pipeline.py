@@ -24,7 +24,7 @@ from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.errors import ImageError, LayoutError, ModelError
 from dlsim_ij.files import make_folder, refuse_existing
 from dlsim_ij.images import Enlargement, read_image, require_finite, require_grey, undo_enlargement
-from dlsim_ij.images.lookup_tables import error_colours
+from dlsim_ij.images.lookup_tables import error_colours, signed_error_colours
 from dlsim_ij.images.write import write_image
 from dlsim_ij.measuring import Measures, Reconstruct, measure
 from dlsim_ij.optics import Optics
@@ -54,8 +54,12 @@ class Reconstruction(Result):
     sr, widefield, wiener : DataArray
         Super-resolved image, mean of the raw frames on the same grid, and the conventional SIM image (the
         last two None without ``compare``). Axes of the input's time and channels come first.
-    uncertainty, residual : None
+    uncertainty : None
         Not measured yet by any shipped model.
+    residual : DataArray or None
+        Where the raw frames of the first stack contradict its result, in units of the expected noise; red or
+        positive: light that the result misses, blue or negative: light that it invented. None without
+        ``measures``, or where it could not be told.
     error : DataArray or None
         Where the result of the first stack disagrees with its widefield image, in counts; None without
         ``measures``.
@@ -78,8 +82,8 @@ class Reconstruction(Result):
     widefield: xr.DataArray | None = field(repr=False, compare=False)
     wiener: xr.DataArray | None = field(repr=False, compare=False)
     error: xr.DataArray | None = field(repr=False, compare=False)
+    residual: xr.DataArray | None = field(repr=False, compare=False)
     uncertainty: None = None
-    residual: None = None
     acquisition: Acquisition
     enlargement: Enlargement | None
     warnings: tuple[tuple[str, str], ...]
@@ -165,7 +169,7 @@ def reconstruct(
     images: dict[str, list[np.ndarray]] = {"sr": [], "widefield": [], "wiener": []}
     acquisition: Acquisition | None = None
     measured: Measures | None = None
-    error: np.ndarray | None = None
+    maps: dict[str, np.ndarray | None] = {}
     seconds = 0.0
     for number, stack in enumerate(stacks):
         undone = enlargement if number == 0 or enlargement is None else _same_enlargement(stack, enlargement)
@@ -197,9 +201,12 @@ def reconstruct(
                     native, made, acquisition=found, pixel_size_um=None if pixel is None else native_pixel,
                     halves=_half_light(network, found) if frc else None,
                 )  # fmt: skip
-                error = measured.error_map
-                if error is not None and undone is not None:
-                    error = undone.to_input_grid(error)
+                maps = {"error": measured.error_map, "residual": measured.residual_map}
+                if undone is not None:
+                    maps = {
+                        role: None if found_map is None else undone.to_input_grid(found_map)
+                        for role, found_map in maps.items()
+                    }
         if undone is not None:
             made = {role: undone.to_input_grid(image) for role, image in made.items()}
         if compare:
@@ -230,7 +237,8 @@ def reconstruct(
         sr=joined["sr"],
         widefield=joined.get("widefield"),
         wiener=joined.get("wiener"),
-        error=None if error is None else _like(joined["sr"], error),
+        error=_error_image(joined["sr"], maps.get("error")),
+        residual=_residual_image(joined["sr"], maps.get("residual"), measured),
         acquisition=acquisition,
         enlargement=enlargement,
         warnings=tuple(warnings),
@@ -305,11 +313,18 @@ def run_input(
     metrics = dict(done.metrics)
     if truth is not None:
         metrics |= _truth_scores(truth, done.sr)
-    images = {"sr": done.sr, "widefield": done.widefield, "wiener": done.wiener, "error": done.error}
+    images = {
+        "sr": done.sr,
+        "widefield": done.widefield,
+        "wiener": done.wiener,
+        "error": done.error,
+        "residual": done.residual,
+    }
+    colours = {"error": error_colours, "residual": signed_error_colours}
     for role, image in images.items():
         if image is not None:
-            colours = error_colours() if role == "error" else None
-            write_image(paths[role], image, overwrite=overwrite, ome=ome, lut=colours)
+            lut = colours[role]() if role in colours else None
+            write_image(paths[role], image, overwrite=overwrite, ome=ome, lut=lut)
     written = {role: str(paths[role]) for role, image in images.items() if image is not None}
     if done.measures is not None:
         found = done.measures
@@ -370,7 +385,7 @@ def output_names(ome: bool = False, measures: bool = True) -> dict[str, str]:
     kind = ".ome.tif" if ome else ".tif"
     names = {"sr": f"_sr{kind}", "widefield": f"_wf{kind}", "wiener": f"_wiener{kind}"}
     if measures:
-        names |= {"error": f"_error{kind}", "curves": "_curves.json"}
+        names |= {"error": f"_error{kind}", "residual": f"_resid{kind}", "curves": "_curves.json"}
     return names
 
 
@@ -381,12 +396,28 @@ def _as_array(raw: xr.DataArray | np.ndarray) -> xr.DataArray:
     return xr.DataArray(raw, dims=dims, attrs={"name": "the array", "pixel_size_um": None})
 
 
-def _like(image: xr.DataArray, plane: np.ndarray) -> xr.DataArray:
-    """Return a plane with the pixel size of `image`, black to white over 99.9 % of its values."""
-    pixels = np.asarray(plane, dtype=np.float32)
+def _error_image(image: xr.DataArray, plane: np.ndarray | None) -> xr.DataArray | None:
+    """Return the error map, black to white over 99.9 % of its values."""
+    if plane is None:
+        return None
+    return _like(image, plane, (0.0, float(np.quantile(plane, 0.999)) or 1.0))
+
+
+def _residual_image(
+    image: xr.DataArray, plane: np.ndarray | None, measured: Measures | None
+) -> xr.DataArray | None:
+    """Return the residual map, with the full colours at twice what chance explains."""
+    if plane is None or measured is None:
+        return None
+    high = 2 * measured.round_trip["sr"].expected[1]
+    return _like(image, plane, (-high, high))
+
+
+def _like(image: xr.DataArray, plane: np.ndarray, display_range: tuple[float, float]) -> xr.DataArray:
+    """Return a plane with the pixel size of `image`."""
     kept = {key: image.attrs.get(key) for key in ("pixel_size_um", "name", "source")}
-    high = float(np.quantile(pixels, 0.999))
-    return xr.DataArray(pixels, dims=("Y", "X"), attrs={**kept, "display_range": (0.0, high or 1.0)})
+    attributes = {**kept, "display_range": display_range}
+    return xr.DataArray(np.asarray(plane, dtype=np.float32), dims=("Y", "X"), attrs=attributes)
 
 
 def _native_pixel(
@@ -459,4 +490,5 @@ def _note(role: str, done: Reconstruction) -> str:
         "widefield": f"mean of {n_frames} raw frames",
         "wiener": "conventional reconstruction of the same frames",
         "error": "blurred result against the mean of the raw frames",
+        "residual": "raw frames against those that the result predicts",
     }[role]

@@ -186,3 +186,12 @@ def test_check_acquisition(example, tmp_path):
     ]  # fmt: skip
     assert "photo-electrons" in lines[-1]
     assert (tmp_path / "check_acquisition.png").stat().st_size > 10_000
+
+
+def test_the_round_trip_tells_true_from_invented(example, tmp_path):
+    lines = dict(line.split(": ", 1) for line in example("round_trip.py"))
+    assert "contradict" not in lines["Wiener"] + lines["widefield"]
+    assert "shows light that the frames do not have" in lines["a filament added"]
+    assert "lacks light that the frames have" in lines["a place wiped out"]
+    assert "misses detail" in lines["widefield"]
+    assert (tmp_path / "round_trip.png").stat().st_size > 10_000

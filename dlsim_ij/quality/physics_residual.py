@@ -142,7 +142,8 @@ def physics_residual(
     image : (2Y, 2X) array_like
         Super-resolved image, any gain and offset; pixel j lies at native coordinate (j + 0.5) / 2 - 0.5.
     frames : (n, Y, X) array_like
-        Native camera counts, at least 56 x 56 pixels or so: all of the acquisition, or those of `frames_used`.
+        Native camera counts, about 56 x 56 pixels and more: all of the acquisition, or those of
+        `frames_used`.
     acquisition : Acquisition
         Fitted illumination and optics, from `detect_acquisition`.
     frames_used : sequence of int, optional

@@ -31,8 +31,9 @@ _COARSE = 28  # samples of a smooth curve along the cut-off
 # A model of optics and image is never exact: what is left of the light itself, near and anywhere in the
 # field, counts as noise too. Chosen on simulated stacks of 1000 photons, see docs/round-trip.md.
 _INEXACT_AROUND, _INEXACT_ANYWHERE = ((1.0, 0.05), (3.0, 0.05)), 0.02  # sigma in 2 px, share
+# how far the noise of a place comes from, measured on repeated exposures: two blurs, share of the second
 _GATHER_PX, _GATHER_FAR = (1.27, 4.0), 0.15
-_SLOW_PX = 3.0
+_SLOW_PX = 3.0  # light that varies more slowly is taken from the frames
 _DARKEST = 0.1  # of the mean noise
 
 

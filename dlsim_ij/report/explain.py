@@ -64,6 +64,23 @@ MEANINGS: dict[str, Meaning] = {
         "rsp_sigma_um": ("Blur that fits", "µm", 3, "The same; more than 0.21 wavelengths / NA where the "
                          "widefield image holds haze."),
         "rsp_sigma_at_bound": ("Blur at its bound", "", None, "yes: RSP and RSE say little."),
+        "residual": ("Round trip", "× noise", 1, "Largest local departure of the raw frames from those "
+                     "that the image would have given."),
+        "residual_limit": ("Round trip, limit", "× noise", 1, "What chance explains in a field of this "
+                           "size; above it something was invented, or is missing."),
+        "residual_consistent": ("Round trip, passed", "", None, "no: the raw frames contradict the image."),
+        "residual_invented": ("Round trip, invented", "× noise", 1, "At most: light that the image shows "
+                              "and the frames do not have."),
+        "residual_missing": ("Round trip, missing", "× noise", 1, "At most: light in the frames that the "
+                             "image does not show."),
+        "residual_share": ("Round trip, share", "", 4, "Of the field, where it is above the limit."),
+        "residual_shift_y_px": ("Round trip, shift y", "px", 2, "How far down the image would have to "
+                                "move to fit the frames best."),
+        "residual_shift_x_px": ("Round trip, shift x", "px", 2, "The same, to the right."),
+        "residual_frames_rms": ("Round trip, rest of the frames", "× noise", 2, "1: noise alone. More, "
+                                "and an empty map: no image explains the frames."),
+        "residual_misses_detail": ("Round trip, detail missing", "", None, "yes: the frames hold finer "
+                                   "detail than the image shows."),
         "correlation_widefield": ("Correlation with widefield", "", 3, "As RSP, with the blur of the optics "
                                   "instead of the one that fits, on the enlarged widefield image."),
         "correlation_wiener": ("Correlation with the Wiener image", "", 3, "How much two reconstructions of "

@@ -49,6 +49,7 @@ def map_picture(
     *,
     signed: bool,
     unit: str = "",
+    span: float | None = None,
     part: tuple[int, int, int, int] | None = None,
     **about: Any,
 ) -> Picture:
@@ -62,6 +63,8 @@ def map_picture(
         The limits hold 99.5 % of the pixels, so that one hot pixel does not hide the rest.
     unit : str
         Of the values, for the colour bar.
+    span : float, optional
+        Upper limit of a signed map, if it means something.
     part : (top, left, height, width), optional
         What to draw of it, in the colours of the whole, pixel by pixel.
     **about
@@ -70,7 +73,7 @@ def map_picture(
     import matplotlib as mpl
 
     if signed:
-        high = float(np.quantile(np.abs(image), 0.995)) or float(np.abs(image).max()) or 1.0
+        high = span or float(np.quantile(np.abs(image), 0.995)) or float(np.abs(image).max()) or 1.0
         low, name = -high, "RdBu_r"
     else:
         low, high = min(0.0, float(image.min())), float(np.quantile(image, 0.995))

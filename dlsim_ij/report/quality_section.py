@@ -16,7 +16,9 @@ _READING = (
     "smoothed for detail. FRC finds the finest detail that comes back when the photons are dealt out to two "
     "halves and both are reconstructed; it takes what a network adds to any input for detail. Where the two "
     "agree, the number can be believed. RSP and RSE say how well a result, blurred again, explains the "
-    "widefield image; compare them with those of the Wiener image, since haze and noise lower both alike."
+    "widefield image; compare them with those of the Wiener image, since haze and noise lower both alike. "
+    "The round trip predicts every raw frame from an image, pattern and blur included, and looks for "
+    "structure in what is left: above its limit something was invented, or is missing."
 )
 _STATUS = {
     "no-peak": "no peak",
@@ -57,6 +59,8 @@ def quality_section(record: RunRecord) -> Section | None:
     blocks: list[Block] = []
     if by_role:
         blocks.append(_table(by_role))
+        if "residual" in record.metrics:
+            blocks.append(Text(text=round_trip_sentence(record.metrics)))
         blocks.append(Text(text=_READING))
     charts = [
         _decorrelation(name, record.plots.decorrelation[role])
@@ -93,7 +97,29 @@ def quality_facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("By FRC", found))
     if (rsp := metrics.get("rsp")) is not None:
         facts.append(("RSP", f"{rsp:.3f}"))
+    if "residual" in metrics:
+        facts.append(("Round trip", _round_trip(metrics)))
     return facts
+
+
+def round_trip_sentence(metrics: Mapping[str, Any]) -> str:
+    """Say what the round trip found, for someone who looks at cells."""
+    value, limit = f"{metrics['residual']:.1f}", f"{metrics['residual_limit']:.1f}"
+    if metrics.get("residual_consistent"):
+        text = (
+            "The raw frames are what this result would have given under the microscope: nowhere do they "
+            f"depart from it by more than {value} times the expected noise (chance: up to {limit})."
+        )
+        if metrics.get("residual_misses_detail"):
+            text += " But they hold finer detail than the result shows."
+        return text
+    what = "it shows light that they do not have"
+    if (metrics.get("residual_missing") or 0) > (metrics.get("residual_invented") or 0):
+        what = "they hold light that it does not show"
+    return (
+        f"The raw frames contradict this result in places: {what}, by {value} times the expected noise, "
+        f"and chance explains up to {limit}. Look at the residual map before believing fine structure there."
+    )
 
 
 def papers(metrics: Mapping[str, Any]) -> list[Text]:
@@ -117,11 +143,12 @@ def numbers_by_role(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {
         role: numbers
         for role, numbers in found.items()
-        if isinstance(numbers, Mapping) and ("resolution_status" in numbers or "rsp" in numbers)
+        if isinstance(numbers, Mapping) and {"resolution_status", "rsp", "residual"} & set(numbers)
     }
 
 
 def _table(by_role: Mapping[str, Mapping[str, Any]]) -> Table:
+    with_trip = any("residual" in numbers for numbers in by_role.values())
     with_frc = any("frc_status" in numbers for numbers in by_role.values())
     rows = []
     for role, name in _ROWS:
@@ -131,9 +158,11 @@ def _table(by_role: Mapping[str, Mapping[str, Any]]) -> Table:
         cells = [name, _resolution(numbers, "resolution"), _plain(numbers, "decorrelation_a0", 2)]
         if with_frc:
             cells.append(_resolution(numbers, "frc_resolution", "frc_status", _error(numbers)))
-        rows.append((*cells, _plain(numbers, "rsp", 3), _significant(numbers.get("rse"))))
+        cells += [_plain(numbers, "rsp", 3), _significant(numbers.get("rse"))]
+        rows.append((*cells, *((_round_trip(numbers),) if with_trip else ())))
     frc = ("FRC 1/7",) if with_frc else ()
-    header = ("Image", "Decorrelation", "A₀", *frc, "RSP", "RSE, counts")
+    trip = ("Round trip, × noise",) if with_trip else ()
+    header = ("Image", "Decorrelation", "A₀", *frc, "RSP", "RSE, counts", *trip)
     return Table(
         caption="Resolution and agreement of the images",
         header=header,
@@ -149,6 +178,11 @@ def _resolution(
     if found is not None:
         return f"{found.removesuffix(' nm')} {error} nm" if error and found.endswith(" nm") else found
     return _STATUS.get(str(numbers.get(status)), "–")
+
+
+def _round_trip(numbers: Mapping[str, Any]) -> str:
+    value, limit = numbers.get("residual"), numbers.get("residual_limit")
+    return "–" if value is None or limit is None else f"{value:.1f} (chance up to {limit:.1f})"
 
 
 def _error(numbers: Mapping[str, Any]) -> str:

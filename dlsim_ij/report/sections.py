@@ -46,7 +46,9 @@ ROLES = {
 }
 _MAPS = {
     "uncertainty": "How far the network itself expects to be off, in the result's intensity units.",
-    "residual": "Raw frames minus the frames that the result would have given: structure is unexplained.",
+    "residual": "Round trip: the raw frames against those that the result would have given, in units of the "
+    "noise to be expected. Red: light that the result misses; blue: light that it shows and the frames do "
+    "not have. Within about ±5 it is chance; the border is not compared.",
     "error": "Where the result, blurred and scaled to fit, disagrees with the widefield image (SQUIRREL): "
     "its root mean square is the RSE. A faithful result leaves noise; structure that shows here is missing "
     "from the result, or was added to it.",
@@ -275,6 +277,7 @@ def _maps(record: RunRecord, seen: Comparison) -> Section | None:
                 scale_bar=figures.scale_bar(difference.shape[1], seen.pixel_size_um),
             )
         )
+    limit = record.metrics.get("residual_limit")
     for role in MAP_ROLES:
         image = record.images.get(role)
         if image is None or image.pixels is None:
@@ -283,6 +286,8 @@ def _maps(record: RunRecord, seen: Comparison) -> Section | None:
             figures.map_picture(
                 image.pixels,
                 signed=role == "residual",
+                unit="× noise" if role == "residual" else "",
+                span=2 * limit if role == "residual" and limit else None,
                 title=role_name(role),
                 alt=f"{role_name(role)} map",
                 caption=_MAPS[role],
@@ -294,7 +299,8 @@ def _maps(record: RunRecord, seen: Comparison) -> Section | None:
     return Section(
         key="maps",
         title="Difference" if len(pictures) == 1 else "Maps",
-        lead="The colours span 99.5 % of the pixels.",
+        lead="The colours span 99.5 % of the pixels"
+        + (", in the residual twice what chance explains." if limit else "."),
         blocks=(Pictures(pictures=tuple(pictures)),),
     )
 

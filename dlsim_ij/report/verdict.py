@@ -96,6 +96,10 @@ def _lost(metrics: Mapping[str, Any]) -> Iterator[str]:
 
 def _reasons(metrics: Mapping[str, Any]) -> Iterator[str]:
     even = metrics.get("widefield", {})
+    if metrics.get("residual_consistent") is False:
+        invented = metrics.get("residual_invented", 0) >= metrics.get("residual_missing", 0)
+        what = "light that is not in them" if invented else "less light than they do"
+        yield f"in places the result shows {what}: the raw frames contradict it, see the residual map"
     if metrics.get("enlarged_factor", 1.0) != 1.0:
         yield f"the result holds no more than an image enlarged {metrics['enlarged_factor']:.3g} times"
     if even.get("enlarged_factor", 1.0) != 1.0:

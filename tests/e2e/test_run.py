@@ -41,7 +41,7 @@ def test_run_writes_images_numbers_and_the_report(tmp_path, capfd):
     assert {"input", "model", "outputs", "metrics", "warnings"} <= set(result)
     assert {"sr", "widefield", "wiener", "report"} <= set(result["outputs"])
     names = {path.name for path in out.iterdir()}
-    images = {f"demo_raw_{role}.tif" for role in ("sr", "wf", "wiener", "error")}
+    images = {f"demo_raw_{role}.tif" for role in ("sr", "wf", "wiener", "error", "resid")}
     assert names == images | {
         "demo_raw_run.json", "demo_raw_curves.json", "report.html", "metrics.csv", "metrics.json",
         "params.json",
@@ -62,6 +62,16 @@ def test_run_writes_images_numbers_and_the_report(tmp_path, capfd):
         colours = np.reshape(tiff.pages[0].tags["ColorMap"].value, (3, 256)) // 257
     assert tuple(colours[:, 0]) == (0, 0, 3)  # almost black for no error
     assert tuple(colours[:, -1]) == (252, 254, 164)  # pale yellow
+    residual = dlsim.read_image(out / "demo_raw_resid.tif")
+    assert np.abs(residual.values).max() == pytest.approx(metrics["residual"], rel=1e-5)
+    assert residual.attrs["display_range"] == pytest.approx(
+        (-2 * metrics["residual_limit"], 2 * metrics["residual_limit"])
+    )
+    assert metrics["residual_consistent"]
+    assert metrics["wiener"]["residual_consistent"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "The raw frames are what this result would have given" in page
+    assert "residual" in result["outputs"]
     params = json.loads((out / "params.json").read_text())
     assert "sim15" in json.dumps(params)
     assert "weights_sha256" in json.dumps(params)

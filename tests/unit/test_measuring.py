@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -9,6 +11,7 @@ from scipy import ndimage
 from dlsim_ij.acquisition.layout import Acquisition
 from dlsim_ij.measuring import measure
 from dlsim_ij.optics import Optics, Pattern
+from dlsim_ij.optics.pattern import equal_steps
 from dlsim_ij.quality.resolution import image_resolution
 
 SIDE = 96  # of the camera
@@ -17,15 +20,18 @@ OFFSET = 100
 
 @pytest.fixture(scope="module")
 def acquisition() -> Acquisition:
-    pattern = Pattern(
-        frequency_px=(0.0, 0.125),
-        phases_rad=(0.0, 0.0),
-        steps_rad=(0.0,) * 5,
-        modulation=(0.5, 0.2),
-        snr=(9.0,),
+    patterns = tuple(
+        Pattern(
+            frequency_px=(0.125 * np.sin(angle), 0.125 * np.cos(angle)),
+            phases_rad=(0.0, 0.0),
+            steps_rad=equal_steps(5),
+            modulation=(0.5, 0.2),
+            snr=(9.0,),
+        )
+        for angle in np.radians((0, 60, 120))
     )
     return Acquisition(
-        n_angles=1, n_phases=5, order="angle-major", patterns=(pattern,),
+        n_angles=3, n_phases=5, order="angle-major", patterns=patterns,
         optics=Optics(na=1.4, emission_nm=560, pixel_size_um=0.06), warnings=(), fit=True,
     )  # fmt: skip
 
@@ -69,6 +75,9 @@ def test_a_true_image_agrees_and_is_finer(frames, structure, acquisition):
         numbers["rse"], rel=1e-4
     )
     assert "frc_status" not in numbers
+    assert numbers["residual_consistent"]
+    assert numbers["residual"] < numbers["residual_limit"]
+    assert np.abs(found.residual_map).max() == pytest.approx(numbers["residual"])
     assert numbers["measuring_seconds"] > 0
 
 
@@ -84,6 +93,9 @@ def test_another_image_is_recognised(frames, structure, acquisition):
     numbers = measure(frames, images, acquisition=acquisition, pixel_size_um=0.06).metrics()
     assert numbers["rsp"] < 0.5 < 0.95 < numbers["wiener"]["rsp"]
     assert numbers["rse"] > 3 * numbers["wiener"]["rse"]
+    assert numbers["residual"] > 3 * numbers["wiener"]["residual"]
+    assert not numbers["residual_consistent"]
+    assert numbers["wiener"]["residual_consistent"]
 
 
 def test_half_of_the_light_is_reconstructed_twice(frames, structure, acquisition):
@@ -120,10 +132,10 @@ def test_without_pixel_size_lengths_are_in_pixels(frames, structure, acquisition
 def test_an_image_that_cannot_be_measured_is_a_warning(frames, acquisition):
     empty = np.zeros((2 * SIDE, 2 * SIDE))
     found = measure(frames, {"sr": empty}, acquisition=acquisition, pixel_size_um=0.06)
-    assert found.error_map is None
+    assert found.error_map is found.residual_map is None
     assert {"rsp", "resolution_nm"} & set(found.metrics()) == set()
     assert [what.partition(":")[0] for what, _ in found.warnings] == [
-        "Resolution of the result", "RSP and RSE of the result",
+        "Resolution of the result", "RSP and RSE of the result", "Round trip of the result",
     ]  # fmt: skip
 
 
@@ -153,3 +165,11 @@ def test_coloured_noise_is_no_news_in_a_reconstruction(frames, structure, acquis
     assert known, "the guard's words have changed: see _KNOWN_DOUBT"
     found = measure(frames, {"sr": image}, acquisition=acquisition, pixel_size_um=0.06)
     assert not any("not white" in what for what, _ in found.warnings)
+
+
+def test_an_acquisition_that_was_forced_is_not_predicted_from(frames, structure, acquisition):
+    forced = dataclasses.replace(acquisition, fit=False, warnings=(("No pattern.", "Look."),))
+    found = measure(frames, {"sr": structure, "wiener": structure}, acquisition=forced, pixel_size_um=0.06)
+    (said,) = [what for what, _ in found.warnings if what.startswith("Round trip")]
+    assert "No pattern" in said
+    assert "residual" not in found.metrics()
