@@ -10,7 +10,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from dlsim_ij.acquisition.order import central_part, taper
+from dlsim_ij.acquisition.pattern_fourier import central_part, taper
 from dlsim_ij.optics import otf_profile
 from dlsim_ij.results import Result
 

@@ -244,7 +244,7 @@ def _described(
         saturated=saturated,
         hot=hot,
     )
-    told = [*serious, *_weak_patterns(chosen), *notices(checks, frames[0].size)]
+    told = [*serious, *_weak_patterns(chosen.patterns), *notices(checks, frames[0].size)]
     return Acquisition(
         n_angles=reading.n_angles,
         n_phases=reading.n_phases,
@@ -318,10 +318,9 @@ def _refuse_unusable(frames: NDArray[Any]) -> None:
             )
 
 
-def _weak_patterns(chosen: FittedReading) -> list[Notice]:
-    weakest = min(p.snr[0] for p in chosen.patterns)
-    said = weakest < SNR_LOST and not chosen.fit
-    if weakest >= SNR_WEAK or said:
+def _weak_patterns(patterns: Sequence[Pattern]) -> list[Notice]:
+    weakest = min(p.snr[0] for p in patterns)
+    if not SNR_LOST <= weakest < SNR_WEAK:
         return []
     return [(
         f"The illumination pattern is barely above the noise (signal-to-noise ratio {weakest:.1f}).",

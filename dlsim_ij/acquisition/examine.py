@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition, RawStacks
+from dlsim_ij.acquisition.native import NativeStacks, on_native_pixels
 from dlsim_ij.acquisition.order import possible_readings
 from dlsim_ij.acquisition.storage import PAGE_ORDERS, split_storage
 from dlsim_ij.errors import ConfigError, LayoutError
-from dlsim_ij.images import Enlargement, require_finite, require_grey, undo_enlargement
+from dlsim_ij.images import require_finite, require_grey
 from dlsim_ij.optics import Optics
-from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA, PAPER_PIXEL_SIZE_UM
+from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA
 from dlsim_ij.results import Result
 
 # what microscopes make, the commonest first: tried where the number of planes does not say it
@@ -33,20 +34,14 @@ class Examined(Result):
 
     Attributes
     ----------
-    stacks : RawStacks
+    source : NativeStacks
         As stored: `arrange` with `acquisition` puts them in angle-major order.
     acquisition : Acquisition
-        Of the stack looked at, in native pixels.
-    enlargement : Enlargement or None
-        How the frames had been enlarged, with the native pixels of the stack looked at.
-    pixel_size_known : bool
-        If not, that of the paper's microscope was assumed.
+        Of the first stack, in native pixels.
     """
 
     acquisition: Acquisition
-    pixel_size_known: bool
-    stacks: RawStacks = field(repr=False, compare=False)
-    enlargement: Enlargement | None = field(repr=False, compare=False)
+    source: NativeStacks
 
 
 def examine(
@@ -109,13 +104,12 @@ def examine(
     return best
 
 
-def examine_stack(examined: Examined, stack: NDArray[Any]) -> Acquisition:
-    """Look at another stack of the same series, read in the same way."""
+def examine_stack(examined: Examined, number: int) -> Acquisition:
+    """Look at another stack of the same series, counted from 0, read in the same way."""
     first = examined.acquisition
-    native = stack if examined.enlargement is None else undo_enlargement(stack).frames
     return detect_acquisition(
-        native, first.optics.pixel_size_um, optics=first.optics, n_angles=first.n_angles,
-        n_phases=first.n_phases,
+        examined.source.native(number), first.optics.pixel_size_um, optics=first.optics,
+        n_angles=first.n_angles, n_phases=first.n_phases,
     )  # fmt: skip
 
 
@@ -128,25 +122,16 @@ def _merit(found: Examined) -> float:
 def _examined(
     stacks: RawStacks, pixel: float | None, na: float, emission_nm: float, *, given: bool
 ) -> Examined:
-    first = stacks.first()
-    examined = undo_enlargement(first)
-    enlargement = examined if examined.was_enlarged else None
-    native = examined.frames if examined.was_enlarged else first
-    scale = examined.scale if examined.was_enlarged else 1
+    source = on_native_pixels(stacks, pixel)
     try:
-        optics = Optics(
-            na=na, emission_nm=emission_nm,
-            pixel_size_um=PAPER_PIXEL_SIZE_UM if pixel is None else pixel * scale,
-        )  # fmt: skip
+        optics = Optics(na=na, emission_nm=emission_nm, pixel_size_um=source.pixel_size_um)
     except ConfigError as error:
         raise LayoutError(error.message, error.hint) from error
     acquisition = detect_acquisition(
-        native, optics.pixel_size_um, optics=optics,
+        source.native(0), optics.pixel_size_um, optics=optics,
         n_angles=stacks.n_angles if given else None, n_phases=stacks.n_phases if given else None,
     )  # fmt: skip
-    return Examined(
-        acquisition=acquisition, pixel_size_known=pixel is not None, stacks=stacks, enlargement=enlargement
-    )
+    return Examined(acquisition=acquisition, source=source)
 
 
 def _candidates(image: xr.DataArray, layout: str | None, storage: str | None) -> Iterator[RawStacks]:

@@ -30,10 +30,6 @@ Notice = tuple[str, str]
 # the signal-to-noise ratio is below 8, chance does better.
 SNR_LOST, SNR_WEAK = 8.0, 12.0
 IN_STEP = 0.3
-# A weaker peak counts if three directions and more agree in everything else. Of 80 stacks read in the right
-# order and 80 in a wrong one, of 30 to 1000 photons, all such were at the true period; at a wrong period the
-# frames followed by 0.84 at most.
-_FAINT_SNR, _FAINT_IN_STEP, _FAINT_DEG, _FAINT_PERIOD = 5.5, 0.87, 4.0, 0.02
 # of the variance of order 1: phase errors of 2 degrees make 0.002 of it
 _SECOND_ORDER, _CLEAR_SECOND_ORDER = 0.02, 0.1
 _ONLY_TWO_BEAMS = 0.52  # of the cut-off: its second order would not pass
@@ -126,28 +122,21 @@ def find_problems(
 ) -> list[Notice]:
     """Say what is against patterns: not seen, not of one microscope, or frames that do not follow them."""
     lost = [number for number, p in enumerate(patterns, start=1) if p.snr[0] < SNR_LOST]
-    gap_deg, spread = irregularity([p.angle_deg for p in patterns], [p.period_px for p in patterns])
-    agreement = step_agreement(frames, n_angles, n_phases, patterns, optics)
-    worst = min(agreement)
-    faint = (
-        len(patterns) >= 3
-        and min(p.snr[0] for p in patterns) >= _FAINT_SNR
-        and worst >= _FAINT_IN_STEP
-        and gap_deg <= _FAINT_DEG
-        and spread <= _FAINT_PERIOD
-    )
-    if lost and not faint:
+    if lost:
         return [(
             f"No illumination pattern stands out in angle {' and '.join(map(str, lost))} (signal-to-noise "
             f"ratio {min(p.snr[0] for p in patterns):.1f}, at least {SNR_LOST:g} is needed).",
             "Is this a raw SIM stack, in focus, with all phases of an angle in a row?",
         )]  # fmt: skip
+    gap_deg, spread = irregularity([p.angle_deg for p in patterns], [p.period_px for p in patterns])
     if len(patterns) > 1 and (gap_deg > REGULAR_DEG or spread > REGULAR_PERIOD):
         listed = ", ".join(f"{p.angle_deg:.0f} degrees / {p.period_px:.2f} px" for p in patterns)
         return [(
             f"The patterns found do not belong to one microscope: {listed} (direction / period).",
             "Are the frames in the right order: all phases of the first angle first?",
         )]  # fmt: skip
+    agreement = step_agreement(frames, n_angles, n_phases, patterns, optics)
+    worst = min(agreement)
     if worst >= IN_STEP:
         return []
     return [(

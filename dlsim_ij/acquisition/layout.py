@@ -101,13 +101,22 @@ class RawStacks(Result):
     def __len__(self) -> int:
         return int(np.prod([size for _, size in self.series], dtype=int))
 
+    def __getitem__(self, number: int) -> NDArray[np.generic]:
+        """Return one stack, (n_frames, Y, X), counted from 0 with the innermost axis fastest."""
+        sizes = tuple(size for _, size in self.series)
+        return self.frames[np.unravel_index(number, sizes) if sizes else ()]
+
     def __iter__(self) -> Iterator[NDArray[np.generic]]:
-        for index in np.ndindex(*(size for _, size in self.series)):
-            yield self.frames[index]
+        return (self[number] for number in range(len(self)))
+
+    def positions(self) -> list[dict[str, int]]:
+        """Return the place of each stack in the series, such as {"T": 3, "C": 0}."""
+        names = [name for name, _ in self.series]
+        return [dict(zip(names, at, strict=True)) for at in np.ndindex(*(size for _, size in self.series))]
 
     def first(self) -> NDArray[np.generic]:
         """Return the first stack, (n_frames, Y, X)."""
-        return next(iter(self))
+        return self[0]
 
     def join(self, images: list[NDArray[np.floating]], *, pixel_size_um: float | None) -> xr.DataArray:
         """Put one image per stack together as the series was, with the attributes that still hold."""

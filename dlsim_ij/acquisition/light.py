@@ -17,7 +17,8 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from dlsim_ij.acquisition.order import central_part, noise_band, taper
+from dlsim_ij.acquisition.order import noise_band
+from dlsim_ij.acquisition.pattern_fourier import central_part, taper
 from dlsim_ij.results import Result
 
 FloatArray = NDArray[np.floating]

@@ -24,6 +24,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from dlsim_ij.acquisition.pattern_fourier import central_part, taper
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import otf_profile
 from dlsim_ij.results import Result
@@ -284,21 +285,6 @@ def with_support(reading: Reading, support: float) -> Reading:
         n_angles=reading.n_angles, n_phases=reading.n_phases, order=reading.order,
         permutation=reading.permutation, support=support,
     )  # fmt: skip
-
-
-def central_part(frames: NDArray[Any], side: int) -> NDArray[Any]:
-    """Return the central part of frames that are larger than `side`."""
-    top, left = (max(0, (n - side) // 2) for n in frames.shape[-2:])
-    return frames[..., top : top + side, left : left + side]
-
-
-def taper(side: int) -> FloatArray:
-    """Return a window that falls to 0 at both edges, so that a Fourier transform sees no step there."""
-    edge = max(1, min(side // 8, 24))
-    ramp = np.sin(np.pi / 2 * (np.arange(edge) + 0.5) / edge) ** 2
-    window = np.ones(side)
-    window[:edge], window[side - edge :] = ramp, ramp[::-1]
-    return window
 
 
 def noise_band(radius: FloatArray, cutoff_px: float) -> NDArray[np.bool_]:

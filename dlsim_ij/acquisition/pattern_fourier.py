@@ -77,7 +77,13 @@ def moved_origin(pattern: Pattern, origin: tuple[int, int]) -> Pattern:
 def central(frames: NDArray[Any], side: int) -> tuple[NDArray[Any], tuple[int, int]]:
     """Return the central part of frames, at most `side` high and wide, and the place of its corner."""
     top, left = (max(0, (n - side) // 2) for n in frames.shape[1:])
-    return frames[:, top : top + side, left : left + side], (top, left)
+    return central_part(frames, side), (top, left)
+
+
+def central_part(frames: NDArray[Any], side: int) -> NDArray[Any]:
+    """Return the central part of the last two axes, at most `side` high and wide."""
+    top, left = (max(0, (n - side) // 2) for n in frames.shape[-2:])
+    return frames[..., top : top + side, left : left + side]
 
 
 def taper(side: int, *, edge: int | None = None, zeros: int = 0) -> FloatArray:

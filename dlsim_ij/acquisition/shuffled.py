@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from dlsim_ij.acquisition.order import (
     Reading,
     Scatter,
-    central_part,
     evidence,
     order_permutation,
-    taper,
     variances,
 )
+from dlsim_ij.acquisition.pattern_fourier import central_part, taper
 from dlsim_ij.optics import otf_profile
 
 FloatArray = NDArray[np.floating]

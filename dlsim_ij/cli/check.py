@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlsim_ij.cli import options
-from dlsim_ij.errors import ConfigError, DlsimError
+from dlsim_ij.cli.inputs import work_through
+from dlsim_ij.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlsim_ij.acquisition import Acquisition, Examined
@@ -82,30 +83,24 @@ def command(
     if output is not None:
         for item in items:
             refuse_existing(_sorted_path(item, output), overwrite)
-    unfit = 0
-    for item in items:
-        try:
-            examined = examine(
-                read_image(item.path), pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,
-                layout=layout, storage=storage,
-            )  # fmt: skip
-        except DlsimError as error:
-            if len(items) == 1:
-                raise
-            unfit += 1
-            click.echo(f"error: {item.path}: {error.message}", err=True)
-            if error.hint:
-                click.echo(f"hint: {error.hint}", err=True)
-            continue
-        stacks = list(examined.stacks) if every else [examined.stacks.first()]
-        for number, stack in enumerate(stacks):
-            acquisition = examine_stack(examined, stack) if number else examined.acquisition
+    unfit: list[Path] = []
+
+    def work(item: ImageInput) -> None:
+        examined = examine(
+            read_image(item.path), pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,
+            layout=layout, storage=storage,
+        )  # fmt: skip
+        for number in range(len(examined.source) if every else 1):
+            acquisition = examine_stack(examined, number) if number else examined.acquisition
             row = _row(item, examined, acquisition, card, number)
             if output is not None and number == 0:
                 row["sorted"] = _fix(item, examined, output, overwrite)
-            unfit += row["verdict"] == "not fit" and not row.get("sorted")
+            if row["verdict"] == "not fit" and not row.get("sorted"):
+                unfit.append(item.path)
             options.print_result(row, as_json, _text(row))
-    return 1 if unfit else 0
+
+    failed = work_through(items, work)
+    return 1 if unfit else failed
 
 
 def _row(
@@ -115,19 +110,19 @@ def _row(
     from dlsim_ij.results import plain
 
     pixel_um = found.optics.pixel_size_um
-    told = [*_about_the_file(examined), *_about_the_model(found, card)]
+    told = [*examined.source.notices(), *_about_the_model(found, card)]
     misfit = [notice for notice in told if notice[0].startswith("The model")]
     verdict = (
         "not fit" if misfit or not found.fit else "fit with warnings" if told or found.warnings else "fit"
     )
     light = found.light.to_dict() if found.light else {}
     checks = found.checks.to_dict() if found.checks else {}
-    enlargement = examined.enlargement
+    stacks, enlargement = examined.source.stacks, examined.source.enlargement
     fields: dict[str, Any] = plain({
         "input": str(item.path),
         "stack": number + 1,
-        "stacks": len(examined.stacks),
-        "storage": examined.stacks.storage,
+        "stacks": len(stacks),
+        "storage": stacks.storage,
         "layout": found.layout,
         "order": found.order,
         "permutation": list(found.permutation),
@@ -153,23 +148,6 @@ def _row(
         ],
     })  # fmt: skip
     return fields
-
-
-def _about_the_file(examined: Examined) -> list[Notice]:
-    told = []
-    if examined.enlargement is not None:
-        told.append((
-            f"The frames had been enlarged {examined.enlargement.scale} times with ImageJ's bicubic; native "
-            f"pixels, recovered to within {examined.enlargement.misfit_rms:.2g} counts, were judged.",
-            "Give frames as the camera wrote them, if you have them.",
-        ))  # fmt: skip
-    if not examined.pixel_size_known:
-        native_nm = 1000 * examined.acquisition.optics.pixel_size_um
-        told.append((
-            f"The pixel size is not known; {native_nm:g} nm was assumed for a camera pixel in the sample.",
-            "Give the pixel size of the frames in micrometres, for example --pixel-size 0.06.",
-        ))  # fmt: skip
-    return told
 
 
 def _about_the_model(found: Acquisition, card: ModelCard | None) -> list[Notice]:
@@ -243,7 +221,7 @@ def _fix(item: ImageInput, examined: Examined, output: Path, overwrite: bool) ->
     from dlsim_ij.files import make_folder
     from dlsim_ij.images import write_image
 
-    found, stacks = examined.acquisition, examined.stacks
+    found, stacks = examined.acquisition, examined.source.stacks
     if found.order == "unknown":
         click.echo(f"{item.path}: not written, its order was not found", err=True)
         return None

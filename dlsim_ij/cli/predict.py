@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from dlsim_ij.cli import options
-from dlsim_ij.errors import DlsimError
+from dlsim_ij.cli.inputs import warn, work_through
+
+if TYPE_CHECKING:
+    from dlsim_ij.images import ImageInput
 
 
 @click.command(epilog="Example: dlsim predict raw_stack.tif -o images --model sim15 --pixel-size 0.06")
@@ -67,33 +69,20 @@ def command(
     for target in targets:
         refuse_existing(target, overwrite)
     loaded = load_model(model, batchnorm=batchnorm)
-    failed = 0
-    hidden = not options.show_progress() or len(items) == 1
-    with click.progressbar(
-        list(zip(items, targets, strict=True)), label="predict", file=sys.stderr, hidden=hidden
-    ) as bar:
-        for item, target in bar:
-            try:
-                done = reconstruct(
-                    read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, na=na,
-                    emission_nm=emission_nm, layout=layout, tile_px=tile_px, threads=threads,
-                    force=force, compare=False,
-                )  # fmt: skip
-                make_folder(target.parent)
-                write_image(target, done.sr, overwrite=overwrite, ome=ome)
-            except DlsimError as error:
-                if len(items) == 1:
-                    raise
-                failed += 1
-                click.echo(f"error: {item.path}: {error.message}", err=True)
-                if error.hint:
-                    click.echo(f"hint: {error.hint}", err=True)
-                continue
-            row = {"input": str(item.path), "output": str(target), "seconds": round(done.seconds, 3)}
-            options.print_result({**row, "warnings": [m for m, _ in done.warnings]}, as_json, str(target))
-            if options.show_progress():
-                for message, _ in done.warnings:
-                    click.echo(f"warning: {item.path.name}: {message}", err=True)
-    if failed == len(items):
-        raise DlsimError("none of the inputs could be used", "see the lines above")
-    return 1 if failed else 0
+    paths = dict(zip(items, targets, strict=True))
+
+    def work(item: ImageInput) -> None:
+        done = reconstruct(
+            read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, na=na,
+            emission_nm=emission_nm, layout=layout, tile_px=tile_px, threads=threads,
+            force=force, compare=False,
+        )  # fmt: skip
+        target = paths[item]
+        make_folder(target.parent)
+        write_image(target, done.sr, overwrite=overwrite, ome=ome)
+        warnings = [message for message, _ in done.warnings]
+        row = {"input": str(item.path), "output": str(target), "seconds": round(done.seconds, 3)}
+        options.print_result({**row, "warnings": warnings}, as_json, str(target))
+        warn(item.path, warnings)
+
+    return work_through(items, work, label="predict")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlsim_ij.cli import options
+from dlsim_ij.cli.inputs import warn, work_through
 from dlsim_ij.errors import DlsimError
+
+if TYPE_CHECKING:
+    from dlsim_ij.images import ImageInput
 
 
 @click.command(epilog="Example: dlsim run raw_stack.tif -o results --pixel-size 0.06")
@@ -57,7 +60,7 @@ def command(
     angle-major: all phases of the first angle first.
     """
     from dlsim_ij.images import expand_inputs
-    from dlsim_ij.pipeline import output_names
+    from dlsim_ij.run_job import output_names
 
     items = expand_inputs(inputs)
     if truth is not None and len(items) > 1:
@@ -69,47 +72,30 @@ def command(
     options.set_threads(threads)
     from dlsim_ij.fiji import Fiji
     from dlsim_ij.inference import load_model
-    from dlsim_ij.pipeline import run_input
     from dlsim_ij.report import write_report
+    from dlsim_ij.run_job import run_input
 
     loaded = load_model(model)
-    results = []
-    failed = 0
-    with ExitStack() as stack:
-        fiji = stack.enter_context(Fiji(engine=engine, path=fiji_path))
-        bar = stack.enter_context(
-            click.progressbar(
-                items, label="run", file=sys.stderr, hidden=not options.show_progress() or len(items) == 1
-            )
-        )
-        for item in bar:
-            try:
-                result = run_input(
-                    item, output, model=loaded, truth=truth, measures=measures, frc=frc, ome=ome,
-                    overwrite=overwrite, threads=threads, resize=fiji.resize,
-                    engine=_engine(fiji.describe()), command=_command_line(), **settings,
-                )  # fmt: skip
-            except DlsimError as error:
-                if len(items) == 1:
-                    raise
-                failed += 1
-                click.echo(f"error: {item.path}: {error.message}", err=True)
-                if error.hint:
-                    click.echo(f"hint: {error.hint}", err=True)
-                continue
+    results: list[dict[str, Any]] = []
+    with Fiji(engine=engine, path=fiji_path) as fiji:
+
+        def work(item: ImageInput) -> None:
+            result = run_input(
+                item, output, model=loaded, truth=truth, measures=measures, frc=frc, ome=ome,
+                overwrite=overwrite, threads=threads, resize=fiji.resize,
+                engine=_engine(fiji.describe()), command=_command_line(), **settings,
+            )  # fmt: skip
             results.append(result)
-    if not results:
-        raise DlsimError("none of the inputs could be used", "see the lines above")
+
+        code = work_through(items, work, label="run")
     report = write_report(output, overwrite=overwrite)
     for result in results:
         result["outputs"]["report"] = str(report)
         options.print_result(result, as_json)
-        if options.show_progress():
-            for warning in result["warnings"]:
-                click.echo(f"warning: {Path(result['input']).name}: {warning}", err=True)
+        warn(Path(result["input"]), result["warnings"])
     if not as_json:
         click.echo(str(report))
-    return 1 if failed else 0
+    return code
 
 
 def _plan(items: list[Any], output: Path, names: dict[str, str], as_json: bool) -> int:

@@ -184,19 +184,15 @@ def _check_entries(data: dict[str, Any], path: Path) -> None:
 
 def read_stack(path: Path, layout: str, pixel_size_um: float | None) -> tuple[NDArray[Any], float, bool]:
     """Return the native frames of a raw stack, their pixel size, and whether they had been enlarged."""
-    from dlsim_ij.acquisition import split_stack
-    from dlsim_ij.images import read_image, require_finite, require_grey, undo_enlargement
+    from dlsim_ij.acquisition.native import native_stacks
+    from dlsim_ij.images import read_image
 
-    image = require_finite(require_grey(read_image(path)))
-    frames = split_stack(image, layout).first()
-    size = pixel_size_um or image.attrs["pixel_size_um"]
-    if size is None:
+    source = native_stacks(read_image(path), layout=layout, pixel_size_um=pixel_size_um)
+    if not source.pixel_size_known:
         raise ImageError(f"{path} does not tell its pixel size", "give it in micrometres: --pixel-size 0.06")
-    undone = undo_enlargement(frames)
-    # simulated fields have even sides
-    height, width = (side - side % 2 for side in undone.frames.shape[1:])
-    native = frames if not undone.was_enlarged else undone.frames
-    return native[:, :height, :width], size * undone.scale, undone.was_enlarged
+    native = source.native(0)
+    height, width = (side - side % 2 for side in native.shape[1:])  # simulated fields have even sides
+    return native[:, :height, :width], source.pixel_size_um, source.enlargement is not None
 
 
 def tell_fit(fit: StackFit, enlarged: bool, pixel_um: float) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from dlsim_ij.acquisition.pattern_fourier import taper
 from dlsim_ij.optics import Pattern, pixel_transfer
 
 FloatArray = NDArray[np.floating]
@@ -44,10 +45,7 @@ def faded(image: FloatArray, edge_px: int) -> NDArray[np.float32]:
 
 def fading(side: int, edge_px: int) -> NDArray[np.float32]:
     """Return a window of 1 that falls to 0 at both ends."""
-    window = np.ones(side, np.float32)
-    ramp = np.sin(np.pi / 2 * (np.arange(edge_px) + 0.5) / edge_px) ** 2
-    window[:edge_px], window[side - edge_px :] = ramp, ramp[::-1]
-    return window
+    return taper(side, edge=edge_px).astype(np.float32)
 
 
 def image_ramp(frequency: FloatArray) -> NDArray[np.complex64]:

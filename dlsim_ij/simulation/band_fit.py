@@ -24,6 +24,7 @@ import scipy.optimize
 import scipy.signal
 from numpy.typing import NDArray
 
+from dlsim_ij.acquisition.pattern_fourier import taper
 from dlsim_ij.optics import Optics, Pattern, otf_profile, separate_bands
 from dlsim_ij.results import Result
 
@@ -337,8 +338,4 @@ def _ring_means(power: FloatArray, radius: FloatArray) -> FloatArray:
 
 
 def _window(side: int) -> FloatArray:
-    edge = max(4, side // 6)
-    ramp = np.sin(np.pi / 2 * (np.arange(edge) + 0.5) / edge) ** 2
-    window = np.ones(side)
-    window[:edge], window[side - edge :] = ramp, ramp[::-1]
-    return window
+    return taper(side, edge=max(4, side // 6))

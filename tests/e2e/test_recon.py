@@ -153,7 +153,7 @@ def test_enlarged_frames_are_made_native_first(stack, tmp_path, capfd):
     assert image.shape == enlarged.shape[1:]
     assert image.attrs["pixel_size_um"] == pytest.approx(0.03)
     assert row["parameters"]["enlargement"]["scale"] == 2
-    assert "enlarged 2 times before" in row["warnings"][0]
+    assert "enlarged 2 times" in row["warnings"][0]
 
 
 def test_a_wrong_order_is_refused_and_leaves_nothing(stack, tmp_path, capfd):

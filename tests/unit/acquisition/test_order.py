@@ -199,8 +199,8 @@ def test_the_public_sample_is_read_without_being_told(sample_dir, light):
     image = read_image(sample_dir / "microtuble" / f"{light}_X2" / "Sample_1")
     examined = examine(image, pixel_size_um=0.03)
     found = examined.acquisition
-    assert examined.enlargement.offset_px == (-0.5, -0.5)
-    assert examined.enlargement.misfit_rms < 0.3
+    assert examined.source.enlargement.offset_px == (-0.5, -0.5)
+    assert examined.source.enlargement.misfit_rms < 0.3
     assert (found.layout, found.order, found.fit) == ("3x5", "angle-major", True)
     assert found.confidence > 0.95
     for pattern, angle in zip(found.patterns, (13.9, -45.2, 74.4), strict=True):
@@ -211,7 +211,8 @@ def test_the_public_sample_is_read_without_being_told(sample_dir, light):
     assert found.light.photons == pytest.approx({"HE": 310, "LE": 2.0}[light], rel=0.25)
     if light == "HE":
         assert (found.beams, found.beams_confidence) == (3, pytest.approx(0.99))
-    phase_major = detect_acquisition(examined.enlargement.frames[np.arange(15).reshape(3, 5).T.ravel()], 0.06)
+    by_phase = np.arange(15).reshape(3, 5).T.ravel()
+    phase_major = detect_acquisition(examined.source.native(0)[by_phase], 0.06)
     assert phase_major.order == "phase-major"
 
 

@@ -116,9 +116,9 @@ def test_slices_of_a_microscope_are_found(raw, storage):
     image = xr.DataArray(pages(raw, storage), dims=("Z", "Y", "X"), attrs={"pixel_size_um": 0.06})
     examined = examine(image)
     assert examined.acquisition.fit
-    sorted_frames = arrange(examined.stacks.frames, examined.acquisition)
+    sorted_frames = arrange(examined.source.stacks.frames, examined.acquisition)
     np.testing.assert_array_equal(sorted_frames, raw)
-    assert examined.stacks.series == (("Z", 2),)
+    assert examined.source.stacks.series == (("Z", 2),)
 
 
 @pytest.mark.parametrize("layout", [None, "3x5"])
@@ -126,15 +126,15 @@ def test_a_mosaic_is_found(raw, layout):
     tiles = raw[0].reshape(3, 5, 96, 96)
     picture = tiles.transpose(0, 2, 1, 3).reshape(3 * 96, 5 * 96)
     examined = examine(xr.DataArray(picture, dims=("Y", "X")), layout=layout, pixel_size_um=0.06)
-    assert (examined.stacks.storage, examined.acquisition.layout) == ("mosaic", "3x5")
+    assert (examined.source.stacks.storage, examined.acquisition.layout) == ("mosaic", "3x5")
     assert examined.acquisition.fit
-    np.testing.assert_array_equal(examined.stacks.first(), raw[0])
+    np.testing.assert_array_equal(examined.source.stacks.first(), raw[0])
 
 
 def test_times_of_flat_stacks_and_frames_as_channels(raw):
     flat = xr.DataArray(raw.reshape(30, 96, 96), dims=("T", "Y", "X"), attrs={"pixel_size_um": 0.06})
     examined = examine(flat)
-    assert examined.stacks.series == (("T", 2),)
+    assert examined.source.stacks.series == (("T", 2),)
     assert examined.acquisition.fit
     channels = xr.DataArray(raw[0][None], dims=("T", "C", "Y", "X"), attrs={"pixel_size_um": 0.06})
     assert examine(channels).acquisition.fit
@@ -143,7 +143,7 @@ def test_times_of_flat_stacks_and_frames_as_channels(raw):
 def test_enlarged_frames_are_judged_on_their_native_pixels(raw):
     enlarged = np.rint(bicubic_enlarge(raw[0].astype(np.float64), 2))
     examined = examine(xr.DataArray(enlarged, dims=("I", "Y", "X"), attrs={"pixel_size_um": 0.03}))
-    assert examined.enlargement.scale == 2
+    assert examined.source.enlargement.scale == 2
     assert examined.acquisition.optics.pixel_size_um == pytest.approx(0.06)
     assert examined.acquisition.fit
 
