@@ -92,7 +92,7 @@ def measure(repeats: int) -> dict[str, float]:
         rows[f"exposed_stacks_{side}_per_s"] = 1 / expose
         rows[f"whole_stacks_{side}_per_s"] = 1 / (draw + expose)
     raw = make(density, 1).raw
-    rows["fit_conditions_512_s"] = seconds(lambda: fit_stack(raw, Optics()), repeats)
+    rows["fit_stack_512_s"] = seconds(lambda: fit_stack(raw, Optics()), repeats)
     signal = equalise_frames(raw, estimate_offset(raw))
     optics = Optics()
     patterns = fit_patterns(signal, 3, 5, optics)

@@ -22,7 +22,7 @@ from dlsim_ij.simulation.conditions import (
     paper_conditions,
     random_conditions,
 )
-from dlsim_ij.simulation.like import StackFit, fit_conditions, fit_stack, scene_of
+from dlsim_ij.simulation.like import StackFit, fit_stack, scene_of
 from dlsim_ij.simulation.likeness import Likeness, compare_stacks
 from dlsim_ij.simulation.parameters import conditions_from_dict
 from dlsim_ij.simulation.pictures import object_from_picture, object_from_points
@@ -50,7 +50,6 @@ __all__ = [
     "conditions_from_dict",
     "draw_structure",
     "drifting",
-    "fit_conditions",
     "fit_stack",
     "illumination",
     "jittered",

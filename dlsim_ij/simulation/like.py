@@ -54,29 +54,6 @@ class StackFit(Result):
     assumed: tuple[str, ...]
 
 
-def fit_conditions(
-    frames: NDArray[Any],
-    optics: Optics,
-    *,
-    n_angles: int = 3,
-    n_phases: int = 5,
-    patterns: Sequence[Pattern] | None = None,
-    camera: Camera | None = None,
-) -> Conditions:
-    """Fit period, directions, phases, modulation, blur, haze, light and camera to a stack.
-
-    Parameters and errors are those of `fit_stack`, which tells the uncertainties as well.
-
-    Returns
-    -------
-    Conditions
-        `simulate_sim` with them makes stacks like this one, of whatever object.
-    """
-    return fit_stack(
-        frames, optics, n_angles=n_angles, n_phases=n_phases, patterns=patterns, camera=camera
-    ).conditions
-
-
 def fit_stack(
     frames: NDArray[Any],
     optics: Optics,

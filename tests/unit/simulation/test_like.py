@@ -15,7 +15,6 @@ from dlsim_ij.simulation import (
     Camera,
     compare_stacks,
     draw_structure,
-    fit_conditions,
     fit_stack,
     illumination,
     paper_conditions,
@@ -49,7 +48,7 @@ CASES = [
 @pytest.mark.parametrize(("seed", "structure", "photons"), CASES)
 def test_pattern_blur_and_light_come_back(seed, structure, photons):
     true, raw = simulated(seed, structure, photons)
-    found = fit_conditions(raw, true.optics)
+    found = fit_stack(raw, true.optics).conditions
     loose = 3 if photons < 100 else 1
     middle = np.array([63.5, 63.5])
     for a, b in zip(found.patterns, true.patterns, strict=True):
@@ -107,7 +106,7 @@ def test_haze_and_its_blur_come_back_from_a_large_field(seed):
     true = dataclasses.replace(
         paper_conditions(rng, photons=(300, 300)), haze=1.0, haze_sigma_px=blur, flat=0.0
     )
-    found = fit_conditions(simulate_sim(density, true, rng).raw, true.optics)
+    found = fit_stack(simulate_sim(density, true, rng).raw, true.optics).conditions
     assert found.haze + found.flat == pytest.approx(1.0, abs=0.25)
     assert found.haze_sigma_px == pytest.approx(blur, rel=0.3)
 
@@ -120,7 +119,7 @@ def test_two_beam_stacks_are_fitted_too():
         intensity=tuple(np.linspace(1.1, 0.9, 9)),
     )  # fmt: skip
     density = draw_structure("actin", (256, 256), 0.03, rng)
-    found = fit_conditions(simulate_sim(density, true, rng).raw, optics, n_phases=3)
+    found = fit_stack(simulate_sim(density, true, rng).raw, optics, n_phases=3).conditions
     for a, b in zip(found.patterns, true.patterns, strict=True):
         assert a.modulation == pytest.approx(b.modulation, abs=0.08)
         assert a.period_px == pytest.approx(b.period_px, rel=2e-3)
@@ -151,21 +150,21 @@ def test_what_a_dark_stack_cannot_tell_is_said():
 def test_frames_that_are_no_cameras_are_refused():
     true, raw = simulated(0, "actin", 100)
     with pytest.raises(LayoutError, match="15 frames are not 3 angles x 3 phases"):
-        fit_conditions(raw, true.optics, n_phases=3)
+        fit_stack(raw, true.optics, n_phases=3)
     smooth = np.random.default_rng(0).normal(500, 3, (15, 128, 128))
     with pytest.raises(ImageError, match="does not grow with the light"):
-        fit_conditions(smooth, true.optics)
+        fit_stack(smooth, true.optics)
     with pytest.raises(ImageError, match="no frequency holds noise alone"):
-        fit_conditions(raw, Optics(pixel_size_um=0.16))
+        fit_stack(raw, Optics(pixel_size_um=0.16))
     with pytest.raises(ImageError, match="are too few"):
         fit_noise(raw[:, :32, :32], true.optics.cutoff_px)
     with pytest.raises(ImageError, match="no stack of finite frames"):
         fit_noise(raw[0], true.optics.cutoff_px)
     with pytest.raises(ImageError, match="darker than the camera's offset"):
-        fit_conditions(raw, true.optics, camera=Camera(offset_adu=60_000.0))
+        fit_stack(raw, true.optics, camera=Camera(offset_adu=60_000.0))
     even = np.random.default_rng(0).poisson(np.linspace(50, 90, 128)[:, None], (15, 128, 128))
     with pytest.raises(LayoutError, match="no illumination pattern stands out"):
-        fit_conditions(even, true.optics)
+        fit_stack(even, true.optics)
 
 
 def test_likeness_is_small_for_two_noises_and_grows_with_what_differs():
