@@ -114,14 +114,7 @@ MEANINGS: dict[str, Meaning] = {
     }),
 }  # fmt: skip
 
-ROLES = {
-    "sr": "Result",
-    "widefield": "Widefield",
-    "wiener": "Wiener SIM",
-    "uncertainty": "Uncertainty",
-    "residual": "Residual",
-    "error": "Error",
-}
+_ROLES = {"sr": "Result", "wiener": "Wiener SIM"}  # others are called after their role
 RESULT = "sr"
 _OTHER_IMAGES = {"wiener": "Wiener SIM", "widefield": "widefield"}
 IMAGES = (RESULT, *_OTHER_IMAGES)  # roles whose numbers are known, in the order of their columns
@@ -153,7 +146,7 @@ def meaning(key: str) -> Meaning:
 
 def role_name(role: str) -> str:
     """Return what an image is called on the page."""
-    return ROLES.get(role) or role.replace("_", " ").capitalize()
+    return _ROLES.get(role) or role.replace("_", " ").capitalize()
 
 
 def of_image(key: str) -> tuple[str, str]:
