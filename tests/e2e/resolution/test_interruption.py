@@ -41,9 +41,8 @@ def interrupt(words: list[str], after: Path, number: int) -> tuple[int, str]:
 def test_ctrl_c_leaves_a_valid_table_that_a_second_call_completes(
     threads, tmp_path, call, refusal, table, big_stack
 ):
-    path = big_stack
     partial, journal = tmp_path / "t.partial.csv", tmp_path / "t.partial.jsonl"
-    words = [str(path), "--csv", str(tmp_path / "t.csv"), "--pixel-size", "0.065", "--threads", threads]
+    words = [str(big_stack), "--csv", str(tmp_path / "t.csv"), "--pixel-size", "0.065", "--threads", threads]
     code, err = interrupt(words, partial, signal.SIGINT)
     assert code == 130
     assert "Traceback" not in err
@@ -71,8 +70,7 @@ def test_ctrl_c_leaves_a_valid_table_that_a_second_call_completes(
 
 
 def test_a_terminated_run_goes_on_too(tmp_path, call, table, big_stack):
-    path = big_stack
-    words = [str(path), "--csv", str(tmp_path / "t.csv")]
+    words = [str(big_stack), "--csv", str(tmp_path / "t.csv")]
     code, _ = interrupt(words, tmp_path / "t.partial.csv", signal.SIGTERM)
     assert code == -signal.SIGTERM
     assert len(table(tmp_path / "t.partial.csv")) >= 3
@@ -124,11 +122,10 @@ def test_drawings_of_others_are_kept_and_those_of_the_interrupted_run_replaced(
 
 
 def test_ctrl_c_without_a_table_leaves_nothing(tmp_path, big_stack):
-    path = big_stack
     out = tmp_path / "out.jsonl"
     with open(out, "w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dlsim_ij", "resolution", str(path), "--json"], stdout=file,
+            [sys.executable, "-m", "dlsim_ij", "resolution", str(big_stack), "--json"], stdout=file,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
     until = time.monotonic() + 60

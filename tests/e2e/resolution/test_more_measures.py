@@ -25,8 +25,7 @@ def streaks(tmp_path: Path, write) -> Path:
 
 
 def test_sectors_tell_the_coarser_direction(tmp_path, capfd, call, table, streaks):
-    path = streaks
-    _, (row,), _ = call(path, "--sectors", 4, "--csv", tmp_path / "t.csv")
+    _, (row,), _ = call(streaks, "--sectors", 4, "--csv", tmp_path / "t.csv")
     found = row["directions"]
     assert found["angles_deg"] == [0, 45, 90, 135]
     assert (found["best_angle_deg"], found["worst_angle_deg"]) == (0, 90)
@@ -36,7 +35,7 @@ def test_sectors_tell_the_coarser_direction(tmp_path, capfd, call, table, streak
     assert float(cells["resolution_0deg_px"]) == found["resolution_px"][0]
     assert float(cells["anisotropy"]) == found["anisotropy"]
     assert float(cells["kc"]) == row["kc"]
-    assert run(["resolution", str(path), "--sectors", "4"]) == 0
+    assert run(["resolution", str(streaks), "--sectors", "4"]) == 0
     assert f"{found['anisotropy']:.2f}" in capfd.readouterr().out
 
 
