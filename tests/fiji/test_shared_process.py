@@ -1,4 +1,4 @@
-"""What shares a process with Java: numpy, torch, forks, threads, signal handlers. Each test is a new process."""
+"""What shares a process with Java: numpy, torch, forks, threads, signal handlers. Each test is a process."""
 
 import pytest
 
