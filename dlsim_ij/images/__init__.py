@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlsim_ij.images.axes import planes
     from dlsim_ij.images.checks import require_finite, require_frames, require_grey
-    from dlsim_ij.images.enlargement import Enlargement, resample_to_grid, undo_enlargement
+    from dlsim_ij.images.enlargement import Enlargement, undo_enlargement
+    from dlsim_ij.images.grid import resample_to_grid
     from dlsim_ij.images.inputs import ImageInput, expand_inputs
     from dlsim_ij.images.read import read_image
     from dlsim_ij.images.resize import bicubic_enlarge
@@ -32,7 +33,7 @@ _HOMES = {
     "bicubic_enlarge": "resize",
     "undo_enlargement": "enlargement",
     "Enlargement": "enlargement",
-    "resample_to_grid": "enlargement",
+    "resample_to_grid": "grid",
 }
 
 __all__ = [

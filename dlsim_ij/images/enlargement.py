@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.linalg import cho_solve_banded, cholesky_banded
+from scipy import sparse
 
 from dlsim_ij.errors import ImageError
-from dlsim_ij.images.resize import bilinear_taps, cubic_weight
+from dlsim_ij.images.enlarged_axis import EnlargedAxis
+from dlsim_ij.images.grid import resample_to_grid
 from dlsim_ij.results import Result
 
 Float64 = NDArray[np.float64]
@@ -42,9 +42,6 @@ _ROUNDING_FLOAT = 1e-5
 # The right place fits far better than any other (0.25 against 30 counts on the public frames), while on
 # frames that were never enlarged, noise leaves the same misfit everywhere (ratios of 0.9 to 1).
 _CLEARLY_BETTER = 1 / 3
-# Pixels beyond the field are seen by a tap or two only. This weight of their differences, against 1 for the
-# misfit, makes the smoothest choice among those that fit; inside the field it changes nothing.
-_SMOOTHNESS = 1e-7
 _FEWEST_NATIVE_PX = 8
 
 
@@ -187,9 +184,14 @@ def _check(frames: NDArray[Any], scale: int) -> None:
         raise ImageError("the frames hold NaN or infinity", "replace those pixels before")
 
 
+def _some_of(frames: NDArray[Any]) -> NDArray[Any]:
+    """Return frames from all over the stack, few enough to search."""
+    return frames[:: max(1, len(frames) // _SEARCH_FRAMES)][:_SEARCH_FRAMES]
+
+
 def _rounding(frames: NDArray[Any]) -> float:
     """Return the root mean square error that storing the enlarged frames may have caused, in counts."""
-    sample = frames[:: max(1, len(frames) // _SEARCH_FRAMES)][:_SEARCH_FRAMES]
+    sample = _some_of(frames)
     if frames.dtype.kind in "ui" or (sample == np.rint(sample)).all():
         return _ROUNDING_COUNTS
     return _ROUNDING_FLOAT * float(np.abs(sample).max())
@@ -205,8 +207,7 @@ def _search(frames: NDArray[Any], scale: int) -> Float64:
             return np.full((scale, scale), np.inf)
         start = (size - usable) // 2 // scale * scale  # a multiple, so that places keep their numbers
         spans.append(slice(start, start + usable))
-    step = max(1, len(frames) // _SEARCH_FRAMES)
-    sample = frames[::step][:_SEARCH_FRAMES, spans[0], spans[1]].astype(np.float64)
+    sample = _some_of(frames)[:, spans[0], spans[1]].astype(np.float64)
     sample -= sample.mean(axis=(1, 2), keepdims=True)
     bases_y = [_basis(sample.shape[1], scale, place) for place in range(scale)]
     bases_x = [_basis(sample.shape[2], scale, place) for place in range(scale)]
@@ -221,108 +222,12 @@ def _search(frames: NDArray[Any], scale: int) -> Float64:
 @lru_cache(maxsize=32)
 def _basis(size: int, scale: int, place: int) -> Float64:
     """Return an orthonormal basis of all lines of `size` pixels that were enlarged at this place."""
-    u, strength, _ = np.linalg.svd(_Axis(size, scale, place).cubic.toarray(), full_matrices=False)
+    u, strength, _ = np.linalg.svd(EnlargedAxis(size, scale, place).cubic.toarray(), full_matrices=False)
     basis: Float64 = u[:, strength > 1e-9 * strength[0]]
     return basis
 
 
-class _Axis:
-    """One axis of the enlargement: how `size` output pixels depend on native ones.
-
-    Output pixel x reads the native coordinate ``(x - place) / scale - 1/4``. Native pixels are counted from
-    `first`, which is negative where pixels outside the field reach in. An end at which the enlarged image
-    really ends (`begins`, `ends`) has ImageJ's bilinear border.
-
-    Parameters
-    ----------
-    size : int
-        Output pixels.
-    scale, place : int
-        Enlargement, and the output pixel at which a native pixel would begin.
-    begins, ends : bool
-        The image was not cut here.
-    """
-
-    def __init__(self, size: int, scale: int, place: int, begins: bool = False, ends: bool = False) -> None:
-        position = (np.arange(size) - place) / scale - 0.25
-        base = np.floor(position).astype(np.int64)
-        self.first = 0 if begins else int(base[0]) - 1
-        last = (size - place) // scale - 1 if ends else int(base[-1]) + 2
-        self.n_native = last - self.first + 1
-        inside = slice(
-            int(np.searchsorted(base, 1)) if begins else 0,
-            int(np.searchsorted(base, last - 1)) if ends else size,
-        )
-        self.inside = inside
-        self.strips = [
-            (slice(0, inside.start), slice(0, 2)),
-            (slice(inside.stop, size), slice(self.n_native - 2, self.n_native)),
-        ]
-        """Output pixels of each border, and the two native pixels that they show."""
-        self.known = np.zeros(self.n_native, bool)
-        for strip, native in self.strips:
-            self.known[native] = strip.stop > strip.start
-
-        taps = base[inside, None] + np.arange(-1, 3)
-        self.cubic = _matrix(cubic_weight(position[inside, None] - taps), taps - self.first, self.n_native)
-        held = position - self.first
-        low = 0.0 if begins else -np.inf
-        base_linear, fraction = bilinear_taps(
-            np.maximum(held, low), self.n_native if ends else self.n_native + 1
-        )
-        self.linear = _matrix(
-            np.stack([1 - fraction, fraction], 1), np.stack([base_linear, base_linear + 1], 1), self.n_native
-        )
-        self._unknown = np.flatnonzero(~self.known)
-        self._cubic_solver: _Solver | None = None
-        self._linear_solver: _Solver | None = None
-
-        offset = scale / 4 + place + scale * self.first
-        centre = offset + scale * np.arange(self.n_native)
-        kept = np.flatnonzero((centre >= -0.5) & (centre <= size - 0.5))
-        self.kept = slice(int(kept[0]), int(kept[-1]) + 1)
-        self.n_kept = len(kept)
-        self.offset_px = float(centre[self.kept.start])
-        """Input coordinate of the first native pixel that is kept."""
-
-    def solve_cubic(self, lines: Float64) -> Float64:
-        """Fit the native pixels that the borders leave unknown: (n_inside, k) to (n_unknown, k)."""
-        if self._cubic_solver is None:
-            self._cubic_solver = _Solver(self.cubic[:, self._unknown])
-        return self._cubic_solver(lines)
-
-    def solve_linear(self, lines: Float64) -> Float64:
-        """Fit all native pixels to lines that were interpolated linearly: (size, k) to (n_native, k)."""
-        if self._linear_solver is None:
-            self._linear_solver = _Solver(self.linear)
-        return self._linear_solver(lines)
-
-
-def _matrix(weights: Float64, columns: NDArray[np.int64], width: int) -> sparse.csr_array:
-    rows = np.repeat(np.arange(len(weights)), weights.shape[1])
-    return sparse.csr_array((weights.ravel(), (rows, columns.ravel())), shape=(len(weights), width))
-
-
-class _Solver:
-    """Least squares with a banded matrix, the smoothest answer where it leaves a choice."""
-
-    def __init__(self, matrix: sparse.csr_array) -> None:
-        self.transposed = sparse.csr_array(matrix.T)
-        n = matrix.shape[1]
-        difference = sparse.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n))
-        normal = self.transposed @ matrix + _SMOOTHNESS * (difference.T @ difference)
-        width = min(n, 4)  # four taps reach three neighbours
-        banded = np.zeros((width, n))
-        for below in range(width):
-            banded[below, : n - below] = normal.diagonal(-below)
-        self.factor = cholesky_banded(banded, lower=True)
-
-    def __call__(self, lines: Float64) -> Float64:
-        solution: Float64 = cho_solve_banded((self.factor, True), self.transposed @ lines, check_finite=False)
-        return solution
-
-
-def _fit(frame: NDArray[Any], rows: _Axis, columns: _Axis) -> tuple[Float64, Float64]:
+def _fit(frame: NDArray[Any], rows: EnlargedAxis, columns: EnlargedAxis) -> tuple[Float64, Float64]:
     """Return native pixels (n_native of both axes) and the misfit (Y, X)."""
     level = float(frame.mean(dtype=np.float64))
     image = frame.astype(np.float64) - level
@@ -342,7 +247,7 @@ def _fit(frame: NDArray[Any], rows: _Axis, columns: _Axis) -> tuple[Float64, Flo
     return native + level, again - image
 
 
-def _fit_borders(image: Float64, native: Float64, rows: _Axis, columns: _Axis) -> None:
+def _fit_borders(image: Float64, native: Float64, rows: EnlargedAxis, columns: EnlargedAxis) -> None:
     """Fit the two outermost native rows at each real end, where ImageJ interpolates linearly."""
     for strip, outer in rows.strips:
         if strip.stop > strip.start:
@@ -356,15 +261,17 @@ def _separable(rows: sparse.csr_array, native: Float64, columns: sparse.csr_arra
     return image
 
 
-def _with_borders(frames: NDArray[Any], scale: int, place_y: int, place_x: int) -> tuple[_Axis, _Axis]:
+def _with_borders(
+    frames: NDArray[Any], scale: int, place_y: int, place_x: int
+) -> tuple[EnlargedAxis, EnlargedAxis]:
     """Find at which of the four sides the frames were not cut, and return the axes."""
     height, width = frames.shape[1:]
-    sample = frames[:: max(1, len(frames) // _SEARCH_FRAMES)][:_SEARCH_FRAMES]
+    sample = _some_of(frames)
 
     def misfits(ends: Sequence[bool]) -> list[float]:
         """Return the misfit of the strip at each side: top, bottom, left, right."""
-        rows = _Axis(height, scale, place_y, *ends[:2])
-        columns = _Axis(width, scale, place_x, *ends[2:])
+        rows = EnlargedAxis(height, scale, place_y, *ends[:2])
+        columns = EnlargedAxis(width, scale, place_x, *ends[2:])
         border = ceil(1.25 * scale)
         total = np.mean([_fit(frame, rows, columns)[1] ** 2 for frame in sample], axis=0)
         middle_y, middle_x = slice(border, height - border), slice(border, width - border)
@@ -381,62 +288,4 @@ def _with_borders(frames: NDArray[Any], scale: int, place_y: int, place_x: int) 
     if any(possible):
         pairs = zip(possible, misfits(possible), misfits(ends), strict=True)
         ends = [may and whole < cut for may, whole, cut in pairs]
-    return _Axis(height, scale, place_y, *ends[:2]), _Axis(width, scale, place_x, *ends[2:])
-
-
-def resample_to_grid(
-    image: NDArray[Any],
-    *,
-    image_origin_px: tuple[float, float],
-    image_step_px: float,
-    shape: tuple[int, int],
-) -> NDArray[Any]:
-    """Sample an image at the pixels of another grid.
-
-    Parameters
-    ----------
-    image : (Y, X) ndarray
-        Finite.
-    image_origin_px : (float, float)
-        Coordinate (y, x) of the centre of the image's first pixel on the other grid.
-    image_step_px : float
-        Distance between pixels of the image, in pixels of the other grid. Nothing is averaged when it
-        is below 1.
-    shape : (int, int)
-        Height and width of the other grid.
-
-    Returns
-    -------
-    (height, width) ndarray
-        float32, or float64 for such an image. A mere copy of pixels where the two grids coincide, quintic
-        splines in between. Beyond the image its outermost pixels are repeated, for two of its pixels at most.
-
-    Raises
-    ------
-    ImageError
-        The image does not cover the grid.
-    """
-    image = np.asarray(image)
-    kind = np.float64 if image.dtype == np.float64 else np.float32
-    positions = [
-        (np.arange(size) - origin) / image_step_px
-        for size, origin in zip(shape, image_origin_px, strict=True)
-    ]
-    for position, size, axis in zip(positions, image.shape, "YX", strict=True):
-        beyond = max(-position[0], position[-1] - (size - 1))
-        if beyond > 2:
-            raise ImageError(
-                f"the image ends {beyond:.1f} of its pixels before the grid does, along {axis}",
-                "are origin and step those of this image?",
-            )
-    if all((position == np.rint(position)).all() for position in positions):
-        y, x = (
-            np.clip(position.astype(np.int64), 0, size - 1)
-            for position, size in zip(positions, image.shape, strict=True)
-        )
-        return image[np.ix_(y, x)].astype(kind)
-    sampled: NDArray[Any] = ndimage.affine_transform(
-        image.astype(np.float64), np.full(2, 1 / image_step_px), [position[0] for position in positions],
-        output_shape=shape, order=5, mode="nearest",
-    )  # fmt: skip
-    return sampled.astype(kind)
+    return EnlargedAxis(height, scale, place_y, *ends[:2]), EnlargedAxis(width, scale, place_x, *ends[2:])

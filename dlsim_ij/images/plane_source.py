@@ -6,6 +6,7 @@ the file here instead.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -175,7 +176,7 @@ def _names(stack: dict[str, int]) -> dict[str, str]:
 # ----------------------------------------------------------------------------------------------- the readers
 
 
-class _Reader:
+class _Reader(ABC):
     """Reads the planes of one file.
 
     The axes in front of the rows and columns are walked through in the file's own order; a colour axis
@@ -201,9 +202,9 @@ class _Reader:
             self.plane_shape
         )
 
+    @abstractmethod
     def read_pixels(self, first: int, count: int) -> NDArray[Any]:
         """Return `count` numbers of the file from `first` on."""
-        raise NotImplementedError
 
 
 class _Contiguous(_Reader):
@@ -259,5 +260,5 @@ class _Loaded(_Reader):
             path, "".join(contents.axes[i] for i in order), self.pixels.shape, dict(contents.known)
         )
 
-    def _one(self, index: dict[str, int]) -> NDArray[Any]:
-        return np.array(self.pixels[tuple(index[letter] for letter in self.outer_axes)])
+    def read_pixels(self, first: int, count: int) -> NDArray[Any]:
+        return self.pixels.flat[first : first + count]

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.resize import bicubic_enlarge, cubic_weight
 from dlsim_ij.quality.imagej_translate import bicubic_translate
+from dlsim_ij.quality.squirrel_result import Slices
 
 Image = NDArray[np.float32]
-Slices = tuple[slice, slice]
 
 _LEAST_SHIFT_PX = 0.5  # of the image; below it nothing is moved
 

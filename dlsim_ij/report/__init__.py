@@ -2,7 +2,7 @@
 
 In: a results folder with images and a ``<name>_run.json`` per input. Out: report.html, metrics.csv,
 metrics.json and params.json in that folder. Does not know how a result was computed. Start at `document.py`
-for the data and `build.py` for the way through; a new section is one more function in `sections.py`.
+for the data and `build.py` for the way through; `sections.py` puts the sections of a page in order.
 """
 
 from dlsim_ij.report.build import write_report

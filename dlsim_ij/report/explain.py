@@ -1,4 +1,4 @@
-"""What each number of a report is called, its unit, and what it means in one line."""
+"""What each number and each image of a report is called; a number's unit, and what it means in one line."""
 
 from __future__ import annotations
 
@@ -114,6 +114,7 @@ MEANINGS: dict[str, Meaning] = {
     }),
 }  # fmt: skip
 
+_ROLES = {"sr": "Result", "wiener": "Wiener SIM"}  # others are called after their role
 RESULT = "sr"
 _OTHER_IMAGES = {"wiener": "Wiener SIM", "widefield": "widefield"}
 IMAGES = (RESULT, *_OTHER_IMAGES)  # roles whose numbers are known, in the order of their columns
@@ -141,6 +142,11 @@ def meaning(key: str) -> Meaning:
         if key.endswith(ending) and len(key) > len(ending):
             return Meaning(_words(key.removesuffix(ending)), unit)
     return Meaning(_words(key))
+
+
+def role_name(role: str) -> str:
+    """Return what an image is called on the page."""
+    return _ROLES.get(role) or role.replace("_", " ").capitalize()
 
 
 def of_image(key: str) -> tuple[str, str]:

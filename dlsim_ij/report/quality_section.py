@@ -7,10 +7,10 @@ from typing import Any
 
 from dlsim_ij.report.curves import DecorrelationPlot
 from dlsim_ij.report.document import Block, Chart, Charts, Link, RunRecord, Section, Table, Text
+from dlsim_ij.report.explain import IMAGES, RESULT, role_name
 from dlsim_ij.report.measure_charts import decorrelation_chart, frc_chart
 from dlsim_ij.report.verdict import length
 
-_ROWS = (("sr", "Result"), ("wiener", "Wiener SIM"), ("widefield", "Widefield"))
 _READING = (
     "Decorrelation analysis finds the finest detail that stands out from noise; it takes noise that was "
     "smoothed for detail. FRC finds the finest detail that comes back when the photons are dealt out to two "
@@ -63,8 +63,8 @@ def quality_section(record: RunRecord) -> Section | None:
             blocks.append(Text(text=round_trip_sentence(record.metrics)))
         blocks.append(Text(text=_READING))
     charts = [
-        _decorrelation(name, record.plots.decorrelation[role])
-        for role, name in _ROWS
+        _decorrelation(role_name(role), record.plots.decorrelation[role])
+        for role in IMAGES
         if role in record.plots.decorrelation
     ]
     if record.plots.frc:
@@ -139,7 +139,7 @@ def papers(metrics: Mapping[str, Any]) -> list[Text]:
 
 def numbers_by_role(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the numbers of each image that was measured; those of the result stand at the top."""
-    found = {"sr": metrics, **{role: metrics.get(role) for role, _ in _ROWS[1:]}}
+    found = {role: metrics if role == RESULT else metrics.get(role) for role in IMAGES}
     return {
         role: numbers
         for role, numbers in found.items()
@@ -151,11 +151,11 @@ def _table(by_role: Mapping[str, Mapping[str, Any]]) -> Table:
     with_trip = any("residual" in numbers for numbers in by_role.values())
     with_frc = any("frc_status" in numbers for numbers in by_role.values())
     rows = []
-    for role, name in _ROWS:
+    for role in IMAGES:
         if role not in by_role:
             continue
         numbers = by_role[role]
-        cells = [name, _resolution(numbers, "resolution"), _plain(numbers, "decorrelation_a0", 2)]
+        cells = [role_name(role), _resolution(numbers, "resolution"), _plain(numbers, "decorrelation_a0", 2)]
         if with_frc:
             cells.append(_resolution(numbers, "frc_resolution", "frc_status", _error(numbers)))
         cells += [_plain(numbers, "rsp", 3), _significant(numbers.get("rse"))]
@@ -213,7 +213,7 @@ def _decorrelation(name: str, plot: DecorrelationPlot) -> Chart:
 
 
 def _frc(record: RunRecord) -> Chart:
-    plots = {name: record.plots.frc[role] for role, name in _ROWS if role in record.plots.frc}
+    plots = {role_name(role): record.plots.frc[role] for role in IMAGES if role in record.plots.frc}
     halves = record.metrics.get("resolution_half_light_nm")
     each = ""
     if isinstance(halves, list) and len(halves) == 2 and None not in halves:

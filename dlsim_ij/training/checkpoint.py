@@ -15,7 +15,6 @@ from dlsim_ij.errors import DataError
 from dlsim_ij.files import atomic_path
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 _KEY = "dlsim_checkpoint"
@@ -62,34 +61,3 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if _KEY not in header:
         raise DataError(f"{path} is no training checkpoint", "give the folder of a training run")
     return tensors, json.loads(header[_KEY])
-
-
-def optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Split an optimiser's state into tensors, named ``number/key``, and JSON values."""
-    import torch
-
-    tensors: dict[str, Tensor] = {}
-    values: dict[str, Any] = {}
-    for number, entries in optimiser.state_dict()["state"].items():
-        for key, value in entries.items():
-            kind = tensors if isinstance(value, torch.Tensor) else values
-            kind[f"{number}/{key}"] = value
-    return tensors, values
-
-
-def restore_optimiser(
-    optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], values: Mapping[str, Any]
-) -> None:
-    """Give back what :func:`optimiser_state` took; the settings come from the configuration."""
-    import torch
-
-    state: dict[int, dict[str, Any]] = {}
-    for name, value in [*tensors.items(), *values.items()]:
-        number, _, key = name.partition("/")
-        state.setdefault(int(number), {})[key] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    for parameter, entries in optimiser.state.items():
-        for key, value in entries.items():
-            if key != "step" and getattr(value, "shape", None) == parameter.shape:
-                # the fused step walks through memory, so moments and weights need equal strides
-                entries[key] = torch.empty_like(parameter, requires_grad=False).copy_(value)

@@ -20,15 +20,18 @@ import torch
 from torch import Tensor, nn
 
 from dlsim_ij.datasets.source import SampleSource, make_source
-from dlsim_ij.errors import ConfigError, DataError, DlsimError, ModelError
+from dlsim_ij.errors import ConfigError, DataError, DlsimError
 from dlsim_ij.networks.registry import create_network
 from dlsim_ij.results import Result
 from dlsim_ij.training.averaging import WeightAverage
-from dlsim_ij.training.checkpoint import load_checkpoint, optimiser_state, restore_optimiser, save_checkpoint
+from dlsim_ij.training.checkpoint import load_checkpoint, save_checkpoint
+from dlsim_ij.training.checks import check_fit, check_patch
 from dlsim_ij.training.export import export_model
+from dlsim_ij.training.hardware import limited_threads, memory_advice, precision, training_device
 from dlsim_ij.training.history import History
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
 from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.optimiser import make_optimiser, optimiser_state, restore_optimiser
 from dlsim_ij.training.run_folder import RunFolder, describe_environment
 from dlsim_ij.training.sampler import EpochSampler
 from dlsim_ij.training.schedules import learning_rate_factor
@@ -105,24 +108,24 @@ def train(
         folder.check_resumable(config)
     else:
         folder.refuse_used()
-    device = _device(config)
-    with _threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
+    device = training_device(config)
+    with limited_threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         network = create_network(config.network.name, **config.network.options)
         if data is None:
             if config.data is None:
                 raise ConfigError("the configuration names no data", "set data.kind")
-            _check_patch(network, config.patch_px)
+            check_patch(network, config.patch_px)
             data = make_source(
                 config.data.kind, config.data.options, patch_px=config.patch_px, seed=config.seed
             )
-        _check_fit(network, data)
+        check_fit(network, data)
         run = _Run(config, folder, network, data, device, progress)
         if resume:
             run.restore()
         folder.write_start(config, describe_environment(run.step, str(device)))
         run.open_history()
-        with stop_on_signals() as wish, _memory_advice(config):
+        with stop_on_signals() as wish, memory_advice(config):
             run.go(wish)
         return run.finish()
 
@@ -144,7 +147,7 @@ class _Run:
         )  # fmt: skip
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network = network.to(device=device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.optimiser = _optimiser(config, self.network)
+        self.optimiser = make_optimiser(config, self.network)
         self.average = WeightAverage(self.network, config.ema_decay) if config.ema_decay else None
         self.loss = get_loss(config.loss)
         self.sampler = EpochSampler(len(source), config.batch_size, config.seed)
@@ -198,7 +201,7 @@ class _Run:
         )
         inputs = inputs.to(self.device, memory_format=self.layout, non_blocking=True)
         targets = targets.to(self.device, non_blocking=True)
-        with _precision(config, self.device):
+        with precision(config, self.device):
             predicted: Tensor = self.network(inputs)
         if predicted.shape != targets.shape:
             raise DataError(
@@ -389,75 +392,3 @@ class _Run:
             best=self.best,
             metrics={**(scores or {}), "seconds": seconds},
         )
-
-
-def _device(config: TrainingConfig) -> torch.device:
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise ConfigError(
-            "device is cuda, but torch sees no CUDA device", "set device: auto, or see dlsim doctor"
-        )
-    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _precision(config: TrainingConfig, device: torch.device) -> Any:
-    if config.precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def _optimiser(config: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
-    settings = config.optimiser
-    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
-    return kind(
-        network.parameters(),
-        lr=settings.lr,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
-
-
-def _check_patch(network: nn.Module, patch_px: int) -> None:
-    multiple = int(getattr(network, "side_multiple", 1))
-    if patch_px % multiple:
-        raise ConfigError(
-            f"patch_px is {patch_px}, but the network needs multiples of {multiple}",
-            f"set patch_px={max(1, patch_px // multiple) * multiple}",
-        )
-
-
-def _check_fit(network: nn.Module, source: SampleSource) -> None:
-    if len(source) < 1:
-        raise DataError("the data hold no training sample", "check the data settings")
-    for name in ("in_channels", "out_channels", "scale"):
-        wanted, given = getattr(network, name, 1), getattr(source, name, 1)
-        if wanted != given:
-            raise ModelError(
-                f"the network has {name} {wanted}, the data have {given}",
-                "change network.options or data.options so that they agree",
-            )
-
-
-@contextmanager
-def _memory_advice(config: TrainingConfig) -> Iterator[None]:
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        exhausted = not isinstance(error, RuntimeError) or isinstance(error, torch.OutOfMemoryError)
-        if not exhausted and "can't allocate memory" not in str(error):
-            raise
-        raise DlsimError(
-            f"memory is used up with batch_size {config.batch_size} and patch_px {config.patch_px}",
-            f"set batch_size={max(1, config.batch_size // 2)}, or a smaller patch_px or network",
-        ) from error

@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from dlsim_ij.errors import ConfigError, ImageError
 from dlsim_ij.quality import frc_frame_split, frc_resolution
-from dlsim_ij.quality.frc_curve import smooth, smoothing
-from dlsim_ij.quality.frc_rings import Rings, ring_sums
-from dlsim_ij.quality.frc_thresholds import threshold_curve
 
 THRESHOLDS = ["1/7", "half-bit", "3-sigma"]
 
@@ -216,14 +212,14 @@ def test_camera_counts_are_split_by_the_estimated_gain():
     )
 
 
-@pytest.mark.parametrize(("gain", "words"), [(0.5, "2.0. times too small"), (2.0, "2.0. times too large")])
-def test_a_wrong_gain_is_seen_in_the_correlation_of_the_noise(gain, words):
+@pytest.mark.parametrize(("gain", "direction"), [(0.5, "too small"), (2.0, "too large")])
+def test_a_wrong_gain_is_seen_in_the_correlation_of_the_noise(gain, direction):
     image = np.random.default_rng(5).poisson(points((256, 256)))
     result = frc_resolution(image, gain=gain, offset=0.0)
     stated = next(line for line in result.warnings if "gain" in line)
     number = float(stated.split("gain looks ")[1].split()[0])
     assert number == pytest.approx(2, rel=0.12)
-    assert words.split()[-1] in stated
+    assert direction in stated
 
 
 def test_the_seed_makes_the_split():
@@ -307,123 +303,3 @@ def test_an_odd_frame_is_left_out_and_said():
     result = frc_frame_split(frames)
     assert "last of 5 frames" in result.warnings[0]
     assert result.resolution_px == frc_frame_split(frames[:4]).resolution_px
-
-
-# --- the curve -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("window", ["tukey", "hann", "none"])
-@pytest.mark.parametrize("shape", [(64, 64), (48, 101)])
-def test_independent_samples_explain_the_scatter_of_noise(window, shape):
-    """The variance of the correlation of noise is 1 / (2 n), n counted under the window."""
-    rings = Rings.of(shape, window)
-    rng = np.random.default_rng(0)
-    sums, _ = ring_sums(rng.normal(size=(700, *shape)), rng.normal(size=(700, *shape)), rings)
-    ratio = sums.correlation().var(axis=0) * 2 * rings.n_independent
-    assert ratio[6:-1].mean() == pytest.approx(1, abs=0.04)
-
-
-def test_rings_agree_with_a_plain_count():
-    """Whole spectrum, one loop over its samples; odd and even sides."""
-    for shape in ((32, 32), (33, 40), (35, 33)):
-        rings = Rings.of(shape, "none")
-        rng = np.random.default_rng(1)
-        first, second = rng.normal(size=(2, *shape))
-        sums, _ = ring_sums(first, second, rings)
-        one, other = (np.fft.fft2(image - image.mean()) for image in (first, second))
-        cross, count = np.zeros(rings.count), np.zeros(rings.count)
-        for y, fy in enumerate(np.fft.fftfreq(shape[0])):
-            for x, fx in enumerate(np.fft.fftfreq(shape[1])):
-                ring = round(np.hypot(fy, fx) * min(shape)) - 1
-                if 0 <= ring < rings.count and np.hypot(fy, fx) <= 0.5:
-                    cross[ring] += (one[y, x] * np.conj(other[y, x])).real / 2
-                    count[ring] += 0.5
-        np.testing.assert_allclose(sums.cross[0], cross, rtol=1e-9, atol=1e-7)
-        np.testing.assert_allclose(rings.n_independent, count, rtol=0.02)
-
-
-def test_smoothing_keeps_parabolas():
-    start, rows = smoothing(40, np.arange(1.0, 41.0), 9)
-    x = np.arange(40.0)
-    curve = 3 - 0.2 * x + 0.01 * x**2
-    np.testing.assert_allclose(smooth(curve, start, rows), curve, rtol=1e-10)
-
-
-def test_thresholds_have_the_published_values():
-    samples = np.array([25.0, 100.0, 10_000.0])
-    root = np.sqrt(samples)
-    assert threshold_curve("1/7", samples).tolist() == [1 / 7] * 3
-    np.testing.assert_allclose(threshold_curve("3-sigma", samples), 3 / root)
-    published = (0.2071 + 1.9102 / root) / (1.2071 + 0.9102 / root)
-    np.testing.assert_allclose(threshold_curve("half-bit", samples), published, atol=1e-4)
-
-
-# --- refusals ------------------------------------------------------------------------------------------
-
-IMAGE = noisy_pair(0, (40, 48))[0]
-BAD = {
-    "other size": (IMAGE[:36], "40 x 48.*36 x 48"),
-    "thin": (np.random.default_rng(0).normal(size=(3, 100_000)), "3 x 100000.*at least 32"),
-    "one pixel": (IMAGE[:1, :1], "1 x 1"),
-    "constant": (np.full_like(IMAGE, 2), "constant"),
-    "zero": (np.zeros_like(IMAGE), "constant"),
-    "nan": (np.where(IMAGE.mean() < IMAGE, np.nan, IMAGE), "NaN"),
-    "complex": (IMAGE + 1j, "complex"),
-    "boolean": (IMAGE > 0, "true/false"),
-    "stack": (IMAGE[None], "shape"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_images_are_refused_in_one_line(case):
-    image, words = BAD[case]
-    for pair in ((IMAGE, image), (image, IMAGE)):
-        with pytest.raises(ImageError) as refusal:
-            frc_resolution(*pair)
-        assert "\n" not in refusal.value.message
-        assert refusal.value.hint
-    with pytest.raises(ImageError, match=words):
-        frc_resolution(IMAGE, image)
-    if case != "other size":
-        with pytest.raises(ImageError):
-            frc_resolution(image)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"threshold": "0.143"},
-        {"window": "hamming"},
-        {"pixel_size_um": 0.0},
-        {"pixel_size_um": float("nan")},
-        {"gain": 1.0, "offset": 0.0},
-        {"full_photons": True},
-    ],
-)
-def test_settings_that_mean_nothing_are_refused(settings):
-    with pytest.raises(ConfigError) as refusal:
-        frc_resolution(IMAGE, IMAGE[::-1], **settings)
-    assert refusal.value.hint
-
-
-def test_one_image_is_not_aligned():
-    with pytest.raises(ConfigError, match="alignment"):
-        frc_resolution(IMAGE, align=True)
-
-
-@pytest.mark.parametrize(
-    ("frames", "settings", "words"),
-    [
-        (IMAGE, {}, "shape 40 x 48"),
-        (IMAGE[None], {}, "one frame"),
-        (np.stack([IMAGE] * 4) + 1j, {}, "complex"),
-        (np.stack([IMAGE] * 4) > 0, {}, "bool"),
-        (np.stack([np.full_like(IMAGE, np.nan)] * 4), {}, "NaN"),
-        (np.stack([IMAGE] * 4), {"split": "random"}, "no split"),
-        (np.stack([IMAGE] * 4), {"gain": 1.0, "offset": 0.0}, "no part"),
-        (np.stack([IMAGE] * 4), {"reconstruct": lambda stack: np.zeros((40, 40))}, "half 1 is constant"),
-    ],
-)
-def test_frames_that_cannot_be_split_are_refused(frames, settings, words):
-    with pytest.raises((ImageError, ConfigError), match=words):
-        frc_frame_split(frames, **settings)

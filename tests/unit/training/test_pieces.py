@@ -13,9 +13,10 @@ from torch import nn
 
 from dlsim_ij.errors import DataError
 from dlsim_ij.training.averaging import WeightAverage
-from dlsim_ij.training.checkpoint import load_checkpoint, optimiser_state, restore_optimiser, save_checkpoint
+from dlsim_ij.training.checkpoint import load_checkpoint, save_checkpoint
 from dlsim_ij.training.history import COLUMNS, History, read_history
 from dlsim_ij.training.interrupt import stop_on_signals
+from dlsim_ij.training.optimiser import optimiser_state, restore_optimiser
 from dlsim_ij.training.sampler import EpochSampler
 from dlsim_ij.training.validation import psnr_db
 

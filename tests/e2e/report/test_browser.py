@@ -1,4 +1,4 @@
-"""``dlsim report``, and its page in a real browser: no error, no request, both themes, phone and paper."""
+"""The page of ``dlsim report`` in a real browser: no error, no request, both themes, phone and paper."""
 
 from __future__ import annotations
 
@@ -6,34 +6,20 @@ import base64
 import io
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
-from scipy import ndimage
 
 from dlsim_ij.cli.main import run
-from dlsim_ij.quality import frc_resolution
-from dlsim_ij.quality.resolution import image_resolution
-from dlsim_ij.report import Notice, RunImage, RunRecord, save_curves, save_record
-from dlsim_ij.report.curves import curve_set
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
-]
 EVIL = "cell <script>alert(1)<&script>"
-LEVELS = ("caution", "good", "poor")
-
-
 CONTRAST = """(() => {
   const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
   const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -58,112 +44,17 @@ CONTRAST = """(() => {
 })()"""
 
 
-def results_folder(folder: Path, *names: str) -> Path:
-    """Fill a folder as ``dlsim run`` does, with generated filaments."""
-    folder.mkdir(parents=True)
-    y, x = np.mgrid[:160, :160].astype(float)
-    object_ = sum(
-        np.exp(-((y - 80 - 50 * np.sin(x / 25 + phase)) ** 2) / 4) for phase in np.arange(0.0, 6.0, 0.9)
-    )
-    noise = np.random.default_rng(0).normal(0, 0.02, object_.shape)
-    images = {
-        "sr": ("sr", object_ + noise),
-        "widefield": ("wf", ndimage.gaussian_filter(object_, 4)),
-        "wiener": ("wiener", ndimage.gaussian_filter(object_, 1.5) + 3 * noise),
-        "uncertainty": ("sd", np.abs(noise) + 0.01),
-        "error": ("error", np.abs(ndimage.gaussian_filter(noise, 2))),
-    }
-    curves = curve_set(
-        {role: image_resolution(images[role][1], 0.03) for role in ("sr", "wiener", "widefield")},
-        {"sr": frc_resolution(object_ + noise, object_ + noise.T, pixel_size_um=0.03)},
-        widefield_pixel_px=1,
-    )
-    for index, name in enumerate(names):
-        files = {}
-        for role, (ending, pixels) in images.items():
-            files[role] = RunImage(file=f"{name}_{ending}.tif", pixel_size_um=0.03)
-            tifffile.imwrite(folder / files[role].file, (1000 * pixels).astype(np.float32))
-        record = RunRecord(
-            name=name,
-            input=f"raw/{name}.tif",
-            model="sim15",
-            images=files,
-            verdict="Detail beyond the widefield limit, supported by the raw frames.",
-            verdict_level=LEVELS[index % 3],
-            metrics={
-                "resolution_nm": 120.0 + 7 * (index * 5 % 9), "resolution_px": 4.0, "resolution_status": "ok",
-                "rsp": 0.9 - 0.01 * index, "rse": 3.5 * 10**index, "frc_status": "ok",
-                "wiener": {"rsp": 0.91, "rse": 3.4, "resolution_nm": 150.0, "resolution_status": "ok"},
-                "widefield": {"resolution_nm": 260.0, "resolution_status": "ok"},
-                "psnr_db": 25.512, "ssim": 0.81, "seconds": 1.5,
-            },
-            acquisition=(("Layout", "15 frames: 3 angles × 5 phases"), ("Period", "246 nm")),
-            parameters={"model_sha256": "9f2c" * 16, "tile_px": 256},
-            engine={"name": "imagej", "version": "1.53t"},
-            warnings=(Notice(message=f"{name}: the third angle is weak.", hint="Check its polarisation."),),
-            curves=f"{name}_curves.json",
-            dlsim_version="0.1.0",
-        )  # fmt: skip
-        save_curves(curves, folder / record.curves)
-        save_record(record, folder)
-    return folder
-
-
-# --- the command -------------------------------------------------------------------------------------
-
-
-def test_report_prints_its_path(tmp_path, capfd):
-    folder = results_folder(tmp_path / "results", "cell")
-    assert run(["report", str(folder), "--json"]) == 0
-    assert json.loads(capfd.readouterr().out) == {"report": str(folder / "report.html")}
-    assert run(["report", str(folder), "-q"]) == 0
-    out, err = capfd.readouterr()
-    assert out.strip() == str(folder / "report.html")
-    assert err == ""
-
-
-def test_dry_run_writes_nothing(tmp_path, capfd):
-    folder = results_folder(tmp_path / "results", "cell")
-    before = sorted(folder.iterdir())
-    assert run(["report", str(folder), "--dry-run"]) == 0
-    assert sorted(folder.iterdir()) == before
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "report.html" in err
-
-
-def test_a_foreign_file_is_refused_and_kept(tmp_path, capfd):
-    folder = results_folder(tmp_path / "results", "cell")
-    (folder / "metrics.csv").write_text("a,b\n1,2\n")
-    assert run(["report", str(folder)]) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert "metrics.csv was not written by dlsim" in err
-    assert "hint:" in err
-    assert not (folder / "report.html").exists()
-    assert run(["report", str(folder), "--overwrite"]) == 0
-
-
-def test_a_folder_without_results_is_refused(tmp_path, capfd):
-    assert run(["report", str(tmp_path)]) == 2
-    assert "dlsim run" in capfd.readouterr().err
-
-
-# --- the browser -------------------------------------------------------------------------------------
-
-
 class Browser:
     """Chromium driven over its own pipe: requests, console and screenshots are seen from inside."""
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, chromium: str, profile: Path) -> None:
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
                  "--disable-background-networking", "--disable-component-update", "--disable-sync",
                  f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]  # fmt: skip
-        assert CHROMIUM is not None
         self._process = subprocess.Popen(
-            ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "bash", CHROMIUM, *flags],
+            ["bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "bash", chromium, *flags],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -255,28 +146,28 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    chromium = Browser(tmp_path_factory.mktemp("profile"))
-    yield chromium
-    chromium.close()
+def browser(chromium, tmp_path_factory) -> Iterator[Browser]:
+    driven = Browser(chromium, tmp_path_factory.mktemp("profile"))
+    yield driven
+    driven.close()
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory) -> Path:
+def report(tmp_path_factory, results_folder) -> Path:
     folder = results_folder(tmp_path_factory.mktemp("one") / "results", "cell")
     assert run(["report", str(folder), "-q"]) == 0
     return folder / "report.html"
 
 
 @pytest.fixture(scope="module")
-def overview(tmp_path_factory) -> Path:
+def overview(tmp_path_factory, results_folder) -> Path:
     folder = results_folder(tmp_path_factory.mktemp("many") / "results", "cell", EVIL, *"abcdef")
     assert run(["report", str(folder), "-q"]) == 0
     return folder / "report.html"
 
 
 class TestInChromium:
-    pytestmark = needs_browser
+    pytestmark = pytest.mark.browser
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
     @pytest.mark.parametrize("width", [1200, 390])
@@ -322,8 +213,6 @@ class TestInChromium:
         assert EVIL in names
         assert browser.evaluate("document.scripts.length") == 1
         page = browser.evaluate(f"[...document.links].find(a => a.textContent === {json.dumps(EVIL)}).href")
-        from urllib.parse import unquote, urlsplit
-
         browser.open(Path(unquote(urlsplit(page).path)))
         assert browser.evaluate("document.querySelector('h1').textContent") == EVIL
         assert browser.complaints() == []
