@@ -17,7 +17,6 @@ def test_numpy_linalg_works_after_java_started(run_script):
 
 
 def test_torch_and_java_share_the_process(run_script):
-    pytest.importorskip("torch")
     code = """
         import torch
         layer = torch.nn.Conv2d(1, 4, 3)
