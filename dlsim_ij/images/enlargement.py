@@ -184,9 +184,14 @@ def _check(frames: NDArray[Any], scale: int) -> None:
         raise ImageError("the frames hold NaN or infinity", "replace those pixels before")
 
 
+def _some_of(frames: NDArray[Any]) -> NDArray[Any]:
+    """Return frames from all over the stack, few enough to search."""
+    return frames[:: max(1, len(frames) // _SEARCH_FRAMES)][:_SEARCH_FRAMES]
+
+
 def _rounding(frames: NDArray[Any]) -> float:
     """Return the root mean square error that storing the enlarged frames may have caused, in counts."""
-    sample = frames[:: max(1, len(frames) // _SEARCH_FRAMES)][:_SEARCH_FRAMES]
+    sample = _some_of(frames)
     if frames.dtype.kind in "ui" or (sample == np.rint(sample)).all():
         return _ROUNDING_COUNTS
     return _ROUNDING_FLOAT * float(np.abs(sample).max())
@@ -202,8 +207,7 @@ def _search(frames: NDArray[Any], scale: int) -> Float64:
             return np.full((scale, scale), np.inf)
         start = (size - usable) // 2 // scale * scale  # a multiple, so that places keep their numbers
         spans.append(slice(start, start + usable))
-    step = max(1, len(frames) // _SEARCH_FRAMES)
-    sample = frames[::step][:_SEARCH_FRAMES, spans[0], spans[1]].astype(np.float64)
+    sample = _some_of(frames)[:, spans[0], spans[1]].astype(np.float64)
     sample -= sample.mean(axis=(1, 2), keepdims=True)
     bases_y = [_basis(sample.shape[1], scale, place) for place in range(scale)]
     bases_x = [_basis(sample.shape[2], scale, place) for place in range(scale)]
@@ -262,7 +266,7 @@ def _with_borders(
 ) -> tuple[EnlargedAxis, EnlargedAxis]:
     """Find at which of the four sides the frames were not cut, and return the axes."""
     height, width = frames.shape[1:]
-    sample = frames[:: max(1, len(frames) // _SEARCH_FRAMES)][:_SEARCH_FRAMES]
+    sample = _some_of(frames)
 
     def misfits(ends: Sequence[bool]) -> list[float]:
         """Return the misfit of the strip at each side: top, bottom, left, right."""
