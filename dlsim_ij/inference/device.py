@@ -1,4 +1,4 @@
-"""Where a network runs, on how many threads, and how precisely."""
+"""How precisely a network runs, and what is said when memory does not suffice."""
 
 from __future__ import annotations
 
@@ -8,34 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from dlsim_ij.errors import ModelError
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device called `name`; ``auto`` is a CUDA GPU if there is one, else the processor.
-
-    Raises
-    ------
-    ModelError
-        The name is unknown, or there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cpu":
-        return torch.device("cpu")
-    if name == "cuda" and torch.cuda.is_available():
-        return torch.device("cuda")
-    raise ModelError(f"there is no device '{name}' here", "choose auto, cpu or (with an NVIDIA GPU) cuda")
-
-
-@contextmanager
-def limited_threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` processor threads, and then as many as before; None changes nothing."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+from dlsim_ij.torch_device import is_out_of_memory
 
 
 @contextmanager
@@ -53,8 +26,8 @@ def exact_inference(device: torch.device) -> Iterator[None]:
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         try:
             yield
-        except RuntimeError as error:  # a GPU's is a class of its own below it, the processor's is not
-            if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
                 raise ModelError(
                     f"the memory of the device '{device}' does not suffice for the field",
                     "run the network on tiles, for example --tile-px 256",

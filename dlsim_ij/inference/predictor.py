@@ -23,11 +23,12 @@ from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.datasets.selection import select_frames
 from dlsim_ij.errors import LayoutError, ModelError
 from dlsim_ij.images import bicubic_enlarge
-from dlsim_ij.inference.device import choose_device, exact_inference, limited_threads
+from dlsim_ij.inference.device import exact_inference
 from dlsim_ij.inference.tiles import plan_axis
 from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.results import Result
+from dlsim_ij.torch_device import choose_device, limited_threads
 
 Resize = Callable[[NDArray[Any], float], NDArray[Any]]
 Progress = Callable[[int, int], None]

@@ -31,11 +31,11 @@ from dlsim_ij.reconstruction.srrf_stream import (
     StreamSettings,
     Tensor,
     Weights,
-    choose_device,
     choose_threads,
     fluctuation_image,
 )
 from dlsim_ij.reconstruction.srrf_temporal import ESRRF_MODES, esrrf_projection, shortest_block
+from dlsim_ij.torch_device import choose_device
 
 _NEGLIGIBLE_WEIGHT = 1e-8  # of the sum: below what a float32 sum can hold
 _TILE_PX = 16

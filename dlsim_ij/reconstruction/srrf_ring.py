@@ -33,11 +33,11 @@ from dlsim_ij.reconstruction.srrf_stream import (
     StreamSettings,
     Tensor,
     Weights,
-    choose_device,
     choose_threads,
     fluctuation_image,
 )
 from dlsim_ij.reconstruction.srrf_temporal import SRRF_MODES, shortest_block, srrf_projection
+from dlsim_ij.torch_device import choose_device
 
 # Far below what a float32 gradient of pixels between -1 and 1 can tell from zero, when squared.
 _NO_GRADIENT = 1e-30

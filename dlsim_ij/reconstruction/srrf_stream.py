@@ -27,6 +27,7 @@ from dlsim_ij.errors import ConfigError, ImageError
 from dlsim_ij.reconstruction.srrf_interpolation import output_centres_px
 from dlsim_ij.reconstruction.srrf_settings import check_count
 from dlsim_ij.reconstruction.srrf_temporal import Projection
+from dlsim_ij.torch_device import limited_threads
 
 Tensor = torch.Tensor
 Weights = tuple[Tensor, ...]
@@ -169,16 +170,14 @@ def _add_block(
         here += n * image[: here.shape[0], : here.shape[1]].cpu().numpy()
 
     corners = list(itertools.product(*(range(0, length, side) for length in block.shape[1:])))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # the tiles are what runs side by side
     pool = ThreadPoolExecutor(1 if settings.device.type == "cuda" else settings.threads)
-    try:
-        for number, _ in enumerate(pool.map(tile, corners), start=1):
-            if settings.progress is not None:
-                settings.progress(done + n * number // len(corners), expected)
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, the other tiles are not begun
-        torch.set_num_threads(before)
+    with limited_threads(1):  # the tiles are what runs side by side
+        try:
+            for number, _ in enumerate(pool.map(tile, corners), start=1):
+                if settings.progress is not None:
+                    settings.progress(done + n * number // len(corners), expected)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C, the other tiles are not begun
 
 
 def _windows(
@@ -286,21 +285,6 @@ def _blank_edges(image: NDArray[np.float32], kernel: Kernel, drift_px: NDArray[n
     height, width = (side // kernel.magnification for side in image.shape)
     image[~_usable(height, kernel, drift_px, 0)] = 0
     image[:, ~_usable(width, kernel, drift_px, 1)] = 0
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device called `name`; ``auto`` is a CUDA GPU if there is one, else the processor.
-
-    Raises
-    ------
-    ConfigError
-        The name is unknown, or there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cpu" or (name == "cuda" and torch.cuda.is_available()):
-        return torch.device(name)
-    raise ConfigError(f"there is no device '{name}' here", "choose auto, cpu or (with an NVIDIA GPU) cuda")
 
 
 def choose_threads(count: int | None) -> int:

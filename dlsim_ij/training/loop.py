@@ -23,11 +23,12 @@ from dlsim_ij.datasets.source import SampleSource, make_source
 from dlsim_ij.errors import ConfigError, DataError, DlsimError
 from dlsim_ij.networks.registry import create_network
 from dlsim_ij.results import Result
+from dlsim_ij.torch_device import choose_device, limited_threads
 from dlsim_ij.training.averaging import WeightAverage
 from dlsim_ij.training.checkpoint import load_checkpoint, save_checkpoint
 from dlsim_ij.training.checks import check_fit, check_patch
 from dlsim_ij.training.export import export_model
-from dlsim_ij.training.hardware import limited_threads, memory_advice, precision, training_device
+from dlsim_ij.training.hardware import memory_advice, precision
 from dlsim_ij.training.history import History
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
 from dlsim_ij.training.losses import get_loss
@@ -108,7 +109,7 @@ def train(
         folder.check_resumable(config)
     else:
         folder.refuse_used()
-    device = training_device(config)
+    device = choose_device(config.device)
     with limited_threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         network = create_network(config.network.name, **config.network.options)
