@@ -45,6 +45,11 @@ class Model(Result):
     network: nn.Module = field(repr=False, compare=False)
     device: torch.device = field(repr=False)
 
+    @property
+    def tells_uncertainty(self) -> bool:
+        """Whether it tells how far its images may be wrong."""
+        return self.card.interval is not None
+
     def describe(self) -> dict[str, Any]:
         """Return what a record of a run must tell of the model."""
         return {
