@@ -120,7 +120,8 @@ def reconstruct(
     na, emission_nm : float
         Numerical aperture and emission wavelength.
     layout : str
-        Angles x phases. ``3x1``: one frame of each angle, for a model that takes those; needs a `calibration`.
+        Angles x phases. ``3x1``: one frame of each angle, for a model that takes those; needs a
+        `calibration`.
     calibration : mapping, optional
         Illumination of another stack of the session, as `SimParameters.to_dict` or a file of ``dlsim recon``
         holds it: frequencies are taken from it, phases measured. In the dark a free fit goes wrong.

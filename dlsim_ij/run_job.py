@@ -90,7 +90,8 @@ def run_input(
     raw = read_image(item.path)
     done = reconstruct(
         raw, model=model, target=target, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,
-        layout=layout, calibration=calibration, resize=resize, tile_px=tile_px, threads=threads, force=force, measures=measures, frc=frc,
+        layout=layout, calibration=calibration, resize=resize,
+        tile_px=tile_px, threads=threads, force=force, measures=measures, frc=frc,
     )  # fmt: skip
     metrics = dict(done.metrics)
     if truth is not None:

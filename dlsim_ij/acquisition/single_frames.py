@@ -5,8 +5,8 @@ left of the frame without it is the object under its own pattern (and, weakly, u
 That takes the place of the separated band of a whole acquisition in the pattern fit.
 
 Measured on 16 simulated fields of 256 x 256 pixels: the phase is wrong by 0.03 radians (median) from 300
-photons on, 0.05 at 30, 0.12 at 3; at half the side by about twice that. Finding the frequencies too went wrong in
-half of the fields, so it is not offered.
+photons on, 0.05 at 30, 0.12 at 3; at half the side by about twice that. Finding the frequencies too went
+wrong in half of the fields, so it is not offered.
 """
 
 from __future__ import annotations
