@@ -68,7 +68,7 @@ def read_settings(
     if not isinstance(data, dict):
         raise ConfigError(f"{file} must hold 'key: value' lines", "see docs/training.md for an example")
     for key, value in (overrides or {}).items():
-        _set_dotted(data, key, value)
+        set_dotted(data, key, value)
     return make_settings(settings, data, where=str(file))
 
 
@@ -126,7 +126,14 @@ def _known_keys(settings: type[Settings], location: list[str]) -> list[str]:
     return list(cast("type[Settings]", current).model_fields)
 
 
-def _set_dotted(data: dict[str, Any], dotted: str, value: Any) -> None:
+def set_dotted(data: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set one setting by its dotted key; sections that are missing are made.
+
+    Raises
+    ------
+    ConfigError
+        A part of the key holds a value.
+    """
     *parents, last = dotted.split(".")
     for parent in parents:
         child = data.setdefault(parent, {})
