@@ -21,7 +21,7 @@ NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 _TURN_DEG, _ANGLE_DEG, _PERIOD, _STEP_RAD, _SECOND_RAD = 1.0, 0.3, 0.004, 0.04, 0.05
 _CUTOFF = 0.95, 1.04  # of the nominal one; trades places with the damping
 _LOG_HAZE, _LOG_HAZE_SIGMA = 0.4, 0.3
-_LEAST_MODULATION, _LEAST_LOG_DAMPING, _LEAST_GAIN = 0.05, 0.15, 0.02  # relative
+_LEAST_MODULATION, _LEAST_LOG_DAMPING, _LEAST_GAIN = 0.05, 0.3, 0.02  # relative
 _FLICKER = 0.01
 _HAZE_SIGMA_PX = 3.0, 60.0
 _DAMPING = 0.02, 1.0

@@ -136,7 +136,7 @@ def like(
     The average of the weights is short, since there are few steps.
     """
     low, high = photons
-    middle = (low * high) ** 0.5
+    middle = _rounded((low * high) ** 0.5)
     every = max(1, steps // 4)
     return TrainingConfig(
         network=NetworkSettings(
@@ -150,12 +150,12 @@ def like(
                 "targets": list(card.outputs) or ["wiener"],
                 "fields": 160,
                 "field_px": 128,
-                "renew_epochs": 4,
+                "renew_epochs": 6,
                 "photons": [[low, middle], [middle, high]],
                 "mixtures": 0.25,
                 "scenes": scenes,
                 "workers": workers,
-                "validation_photons": [middle],
+                "validation_photons": [_rounded((low * middle) ** 0.5), _rounded((middle * high) ** 0.5)],
                 "validation_fields": 1,
                 "test_fields": 6,
             },
@@ -178,3 +178,7 @@ def like(
             licence=card.licence,
         ),
     )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")

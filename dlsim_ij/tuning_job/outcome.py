@@ -207,7 +207,8 @@ def _text(outcome: Outcome) -> str:
             f"{seen.camera.read_noise_electrons:.1f} electrons"
         )
         lines += [f"   - not measured: {sentence}" for sentence in stack.assumed]
-    lines += ["", *(f"- {sentence}" for sentence in outcome.left_out)]
+    if outcome.left_out:
+        lines += ["", *(f"- {sentence}" for sentence in outcome.left_out)]
     clock = ", ".join(f"{name} {seconds:.0f}" for name, seconds in outcome.seconds.items())
     lines += ["", f"{outcome.steps} training steps. Seconds: {clock}.", ""]
     return "\n".join(lines)

@@ -137,7 +137,8 @@ def light_range(fitted: FittedStacks) -> tuple[float, float]:
     """Return the light levels to train at, in photo-electrons: those of the stacks, and twice around."""
     levels = [stack.conditions.photons for stack in fitted.stacks]
     low, high = _LIGHT
-    return max(low, min(levels) / _AROUND), min(high, max(2 * low, max(levels) * _AROUND))
+    found = max(low, min(levels) / _AROUND), min(high, max(2 * low, max(levels) * _AROUND))
+    return float(f"{found[0]:.2g}"), float(f"{found[1]:.2g}")
 
 
 def _read(paths: Sequence[Path], layout: str, pixel_size_um: float | None) -> tuple[list[_Raw], float]:
@@ -208,7 +209,7 @@ def _with_help(raws: Sequence[_Raw], found: Sequence[Acquisition], optics: Optic
             n_angles=best.n_angles,
             n_phases=best.n_phases,
             known=best.patterns,
-        )  # fmt: skip
+        )
         for raw, acquisition in zip(raws, found, strict=True)
     ]
 
