@@ -237,10 +237,11 @@ def _sample(
 ) -> list[Sample]:
     """Draw one object under a pattern like that of a stack, and expose it at every light level."""
     fitted = read_fitted(options.like)
+    of_scene = rng.random() < options.scenes
     stack = fitted.stacks[int(rng.integers(len(fitted.stacks)))]
     conditions = draw_around(stack.conditions, stack.spread, rng)
     grid_um = conditions.optics.pixel_size_um / 2
-    if fitted.scenes and rng.random() < options.scenes:
+    if of_scene and fitted.scenes:
         density = _part(fitted.scenes[int(rng.integers(len(fitted.scenes)))], 2 * options.field_px, rng)
     else:
         density = draw_object(

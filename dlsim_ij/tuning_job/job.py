@@ -36,7 +36,8 @@ Tell = Callable[[str], None]
 DEFAULT_MINUTES = 18.0  # of the 20 that are promised
 _SAFETY = 0.9  # of the time that is left: validation, checkpoints, and a machine that slows down
 _LEAST_STEPS = 50
-_GUESSED_POOL_S, _GUESSED_PACE_S = 60.0, 0.15  # of a dry run, which trains nothing
+_ANY_LIGHT = 10.0, 100.0
+_GUESSED_POOL_S, _GUESSED_PACE_S = 60.0, 0.2  # of a dry run, which trains nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +162,7 @@ def prepare(request: TuneRequest) -> Prepared:
         _refuse_used(request.output)
     start = load_bundle(request.model)
     n_angles = _check_model(start)
+    _config(request, start, _ANY_LIGHT, _guessed_steps(request))  # a wrong setting is told before the work
     stacks, left_out = read_stacks(
         request.raws, layout=request.layout, pixel_size_um=request.pixel_size_um, na=request.na,
         emission_nm=request.emission_nm,
@@ -175,7 +177,7 @@ def prepare(request: TuneRequest) -> Prepared:
     if request.resume:
         config = read_settings(request.training / "config.yaml", TrainingConfig, dict(request.overrides))
     else:
-        config = _config(request, start, fitted, _guessed_steps(request))
+        config = _config(request, start, light_range(fitted), _guessed_steps(request))
     return Prepared(
         request=request, start=start, stacks=stacks, left_out=tuple(left_out), fitted=fitted, config=config,
         started=started,
@@ -295,9 +297,9 @@ def _named_fits(prepared: Prepared) -> list[tuple[UserStack, Any]]:
     return list(zip(prepared.stacks, prepared.fitted.stacks, strict=True))
 
 
-def _config(request: TuneRequest, start: Bundle, fitted: FittedStacks, steps: int) -> TrainingConfig:
+def _config(request: TuneRequest, start: Bundle, photons: tuple[float, float], steps: int) -> TrainingConfig:
     recipe = like(
-        request.model, start.card, str(request.conditions_file), photons=light_range(fitted), steps=steps,
+        request.model, start.card, str(request.conditions_file), photons=photons, steps=steps,
         workers=min(4, max(1, available_processors() - 1)), seed=request.seed,
     )  # fmt: skip
     settings = recipe.model_dump(mode="json")
@@ -332,7 +334,7 @@ def _timed(prepared: Prepared, source: LikePairs, *, reserve: float) -> Training
             f"{request.minutes:g} minutes leave time for {max(0, steps)} training steps of {seconds:.2f} s",
             f"give --minutes {request.minutes + 5 + _LEAST_STEPS * seconds / 60:.0f} or more",
         )
-    timed = _config(request, prepared.start, prepared.fitted, steps)
+    timed = _config(request, prepared.start, light_range(prepared.fitted), steps)
     return timed.model_copy(update={"precision": config.precision})
 
 
