@@ -30,7 +30,7 @@ from dlsim_ij.training.checks import check_fit, check_patch
 from dlsim_ij.training.export import export_model
 from dlsim_ij.training.hardware import memory_advice, precision
 from dlsim_ij.training.history import History
-from dlsim_ij.training.initial import start_from
+from dlsim_ij.training.initial import keep_images, start_from
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
 from dlsim_ij.training.losses import get_loss, interval_loss, split_output
 from dlsim_ij.training.optimiser import make_optimiser, optimiser_state, restore_optimiser
@@ -116,6 +116,8 @@ def train(
         network = create_network(config.network.name, **config.network.options)
         if config.network.initial is not None and not resume:
             start_from(network, config.network.initial)
+        if config.train == "interval":
+            keep_images(network)
         if data is None:
             if config.data is None:
                 raise ConfigError("the configuration names no data", "set data.kind")
@@ -217,9 +219,13 @@ class _Run:
                 f"the network gives {tuple(output.shape)} where the target has {tuple(targets.shape)}",
                 "do scale and channels of data and network fit each other?",
             )
-        loss = self.loss(predicted, targets)
-        if half_widths is not None:
-            loss = loss + config.interval_weight * interval_loss(half_widths, predicted, targets)
+        if config.train == "interval":
+            assert half_widths is not None  # check_fit has seen to it
+            loss = interval_loss(half_widths, predicted, targets)
+        else:
+            loss = self.loss(predicted, targets)
+            if half_widths is not None:
+                loss = loss + config.interval_weight * interval_loss(half_widths, predicted, targets)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip is not None:

@@ -85,7 +85,8 @@ class TrainingConfig(Settings):
     patch_px: PositiveInt = 64  # side of a training input, in input pixels
 
     loss: str = "relative-l1"
-    interval_weight: Positive = 0.5  # of the interval loss, for networks that tell how far they may be wrong
+    train: Literal["all", "interval"] = "all"  # interval: the half widths alone, the images stay as they are
+    interval_weight: Positive = 0.05  # of the interval loss, beside that of the images
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     gradient_clip: Positive | None = 1.0  # largest norm of the whole gradient
