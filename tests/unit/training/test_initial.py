@@ -46,7 +46,7 @@ def test_training_the_intervals_leaves_the_images_as_they_are(images_only, make_
         network=NetworkSettings(
             name="native", options={**OPTIONS, "interval": True}, initial=str(images_only)
         ),
-        train="interval", steps=150, ema_decay=None, optimiser={"lr": 0.05},
+        train="interval", steps=400, ema_decay=None, optimiser={"lr": 0.02},
     )  # fmt: skip
     result = train(config, data=source)
     trained, before = load_bundle(result.model_dir).create(), load_bundle(images_only).create()
