@@ -32,11 +32,12 @@ from dlsim_ij.training.hardware import memory_advice, precision
 from dlsim_ij.training.history import History
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
 from dlsim_ij.training.losses import get_loss
-from dlsim_ij.training.optimiser import make_optimiser, optimiser_state, restore_optimiser
+from dlsim_ij.training.optimiser import make_optimiser
 from dlsim_ij.training.run_folder import RunFolder, describe_environment
 from dlsim_ij.training.sampler import EpochSampler
 from dlsim_ij.training.schedules import learning_rate_factor
 from dlsim_ij.training.settings import TrainingConfig
+from dlsim_ij.training.state import pack, unpack
 from dlsim_ij.training.validation import Validation, validate
 
 logger = logging.getLogger(__name__)
@@ -311,14 +312,8 @@ class _Run:
     def save(self) -> None:
         """Write the last checkpoint: all that the next step depends on."""
         self.require_finite()
-        moments, rest = optimiser_state(self.optimiser)
-        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"optimiser/{name}": tensor for name, tensor in moments.items()}
-        if self.average is not None:
-            tensors |= {f"average/{name}": tensor for name, tensor in self.average.averages.items()}
-        tensors |= {"random/cpu": torch.get_rng_state(), "loss_sum": self.loss_sum}
-        if self.device.type == "cuda":
-            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        tensors, rest = pack(self.network, self.optimiser, self.average, self.device)
+        tensors["loss_sum"] = self.loss_sum
         values = {
             "step": self.step,
             "samples": self.sampler.samples,
@@ -339,23 +334,10 @@ class _Run:
                 f"the data hold {self.sampler.samples} samples, the run had {values['samples']}",
                 "resume with the same data, or start another run with -o",
             )
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {key.removeprefix(name): tensor for key, tensor in tensors.items() if key.startswith(name)}
-
-        try:
-            self.network.load_state_dict(part("network/"))
-            restore_optimiser(self.optimiser, part("optimiser/"), values["optimiser"])
-            if self.average is not None:
-                self.average.load(part("average/"))
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise DataError(
-                f"{self.folder.last} does not fit the network: {str(error).splitlines()[0]}",
-                "was the package updated in between? start another run with -o",
-            ) from error
-        torch.set_rng_state(tensors["random/cpu"])
-        if self.device.type == "cuda" and "random/cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random/cuda"], self.device)
+        unpack(
+            tensors, values["optimiser"], self.network, self.optimiser, self.average, self.device,
+            where=self.folder.last,
+        )  # fmt: skip
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = values["loss_count"]
         self.step, self.seconds = values["step"], values["seconds"]
