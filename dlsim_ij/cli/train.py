@@ -127,10 +127,11 @@ def _score(metrics: dict[str, Any]) -> str:
 
 def _describe(settings: TrainingConfig, resume: bool, as_json: bool) -> None:
     """Say what would be trained and written; no data are read."""
-    import torch
     import yaml
 
     from dlsim_ij.networks import create_network
+    from dlsim_ij.torch_device import choose_device
+    from dlsim_ij.training.memory import estimate_memory
     from dlsim_ij.training.run_folder import RunFolder
 
     folder = RunFolder(Path(str(settings.output)))
@@ -138,13 +139,20 @@ def _describe(settings: TrainingConfig, resume: bool, as_json: bool) -> None:
         folder.check_resumable(settings)
     else:
         folder.refuse_used()
-    with torch.device("meta"):
-        network = create_network(settings.network.name, **settings.network.options)
+    network = create_network(settings.network.name, **settings.network.options)
+    memory = estimate_memory(settings, network, choose_device(settings.device))
     parameters = sum(p.numel() for p in network.parameters())
     resolved = settings.model_dump(mode="json")
     text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
     options.print_result(
-        {"dry_run": True, "run_dir": settings.output, "parameters": parameters, "config": resolved},
+        {
+            "dry_run": True,
+            "run_dir": settings.output,
+            "parameters": parameters,
+            "memory": memory.to_dict(),
+            "config": resolved,
+        },
         as_json,
-        f"{text}# {parameters:,} parameters; everything would be written into {settings.output}",
+        f"{text}# {parameters:,} parameters; memory {memory}; everything would be written into "
+        f"{settings.output}",
     )

@@ -134,7 +134,12 @@ def sample_row(view: Image, predicted: Image, target: Image, group: str, psnr: f
     """
     low, high = _range(target)
     error = np.abs(predicted - target)
-    titles = (f"{group}: input", f"prediction {psnr:.2f} dB", "target", f"|error|, white: {_ERROR_SHARE:.0%}")
+    titles = (
+        f"{group}: input",
+        f"prediction {psnr:.2f} dB",
+        "target",
+        f"|error|, white: {_ERROR_SHARE:.0%} of range",
+    )
     panels = [
         _grey(_fit(_like(view, target.shape)), *_range(view)),
         _grey(_fit(predicted), low, high),

@@ -101,6 +101,18 @@ def test_a_run_is_never_replaced_but_goes_on_with_resume(folder, capfd):
     assert json.loads(capfd.readouterr().out)["step"] == 6
 
 
+def test_a_mixture_of_datasets_trains_and_its_groups_are_told_apart(folder, capfd):
+    prepared = {"kind": "prepared", "options": {"dataset": "dataset", "frames": "sim3"}}
+    data = {"kind": "mixed", "options": {"sources": [prepared, {**prepared, "name": "twin", "weight": 2}]}}
+    (folder / "mixed.yaml").write_text(yaml.safe_dump({**SETTINGS, "data": data}))
+    assert run(["train", "mixed.yaml", "-q", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["epoch"] == 0  # 4 + 8 samples are 6 steps of 2
+    lines = (folder / "runs/mixed/validations.csv").read_text().splitlines()
+    assert {line.split(",")[1] for line in lines[1:]} == {"prepared 1: 2", "twin: 2"}
+    assert run(["train", "mixed.yaml", "-o", "x", "--set", "data.options.sources=[]"]) == 2
+    assert "sources" in capfd.readouterr().err
+
+
 def test_dry_run_says_everything_and_writes_nothing(folder, capfd):
     before = sorted(folder.rglob("*"))
     assert run(["train", "small.yaml", "--dry-run", "--json"]) == 0
@@ -108,8 +120,11 @@ def test_dry_run_says_everything_and_writes_nothing(folder, capfd):
     assert result["run_dir"] == "runs/small"
     assert result["parameters"] > 10_000
     assert result["config"]["batch_size"] == 2
+    assert result["memory"]["step_bytes"] > 0
     assert run(["train", "small.yaml", "--dry-run"]) == 0
-    assert "batch_size: 2" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "batch_size: 2" in out
+    assert "; memory about " in out
     assert sorted(folder.rglob("*")) == before
 
 

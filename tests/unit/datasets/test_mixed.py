@@ -52,7 +52,7 @@ def mixed(*parts, weights=None):
     return MixedSource(parts, weights or [1.0] * len(parts), [f"part {i}" for i in range(len(parts))])
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.integers(1, 40), st.floats(0.05, 20)), min_size=1, max_size=4))
 def test_an_epoch_holds_every_sample_and_every_source_by_its_share(sizes_and_weights):
     sizes, weights = zip(*sizes_and_weights, strict=True)

@@ -37,7 +37,7 @@ def now(key):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
-config = TrainingConfig(steps=2, batch_size=8, patch_px=96, threads=1, network={"options": {"width": 16}})
+config = TrainingConfig(steps=2, batch_size=4, patch_px=96, threads=1, network={"options": {"width": 16}})
 torch.set_num_threads(1)
 before = now("VmRSS")
 network = create_network("native", width=16)
@@ -62,7 +62,7 @@ def test_the_estimate_is_within_its_factor_of_the_measured_peak(tmp_path):
         check=True,
     )
     estimated, measured = json.loads(done.stdout)
-    assert measured > 200e6
+    assert measured > 150e6
     assert 1 / STATED_FACTOR < estimated / measured < STATED_FACTOR
 
 
