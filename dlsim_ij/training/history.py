@@ -14,7 +14,7 @@ from dlsim_ij.files import write_text
 COLUMNS = (
     "step", "epoch", "lr", "train_loss", "valid_loss", "valid_psnr_db", "seconds", "samples_per_s",
 )  # fmt: skip
-VALIDATION_COLUMNS = ("step", "group", "loss", "psnr_db")
+VALIDATION_COLUMNS = ("step", "group", "loss", "psnr_db", "within")
 _WORDS = ("group",)  # all other columns hold numbers
 
 Row = dict[str, Any]  # numbers are float, empty cells None

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlsim_ij.datasets.source import SampleSource
+from dlsim_ij.datasets.source import SampleSource, close_source
 from dlsim_ij.errors import ConfigError, DataError, DlsimError
 from dlsim_ij.networks.registry import create_network
 from dlsim_ij.torch_device import choose_device, limited_threads
@@ -27,8 +27,9 @@ from dlsim_ij.training.checkpoint import keep_copy, load_checkpoint, save_checkp
 from dlsim_ij.training.data import ready_data
 from dlsim_ij.training.export import export_model
 from dlsim_ij.training.hardware import check_precision, memory_advice, precision, to_device
+from dlsim_ij.training.initial import start_from
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
-from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.losses import get_loss, interval_loss, split_output
 from dlsim_ij.training.memory import MemoryEstimate
 from dlsim_ij.training.optimiser import make_optimiser
 from dlsim_ij.training.outcome import Progress, TrainingResult
@@ -99,14 +100,19 @@ def train(
     with limited_threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         network = create_network(config.network.name, **config.network.options)
+        if config.network.initial is not None and not resume:
+            start_from(network, config.network.initial)
         data = ready_data(config, network, device, data, on_estimate)
-        run = _Run(config, folder, network, data, device, progress)
-        if resume:
-            run.restore()
-        folder.write_start(config, describe_environment(run.step, str(device)))
-        with run.recording(), stop_on_signals() as wish, memory_advice(config):
-            run.go(wish)
-        return run.finish()
+        try:
+            run = _Run(config, folder, network, data, device, progress)
+            if resume:
+                run.restore()
+            folder.write_start(config, describe_environment(run.step, str(device)))
+            with run.recording(), stop_on_signals() as wish, memory_advice(config):
+                run.go(wish)
+            return run.finish()
+        finally:
+            close_source(data)
 
 
 class _Run:
@@ -171,9 +177,10 @@ class _Run:
 
     def advance(self) -> None:
         """One optimiser step."""
-        config = self.config
+        config, epoch = self.config, self.sampler.epoch(self.step)
+        getattr(self.source, "start_epoch", lambda epoch: None)(epoch)
         factor = learning_rate_factor(
-            config.schedule, step=self.step, epoch=self.sampler.epoch(self.step), total_steps=self.total_steps
+            config.schedule, step=self.step, epoch=epoch, total_steps=self.total_steps
         )
         for group in self.optimiser.param_groups:
             group["lr"] = config.optimiser.lr * factor
@@ -184,13 +191,16 @@ class _Run:
         inputs = to_device(inputs, self.device, self.layout)
         targets = to_device(targets, self.device)
         with precision(config, self.device):
-            predicted: Tensor = self.network(inputs)
+            output: Tensor = self.network(inputs)
+        predicted, half_widths = split_output(output.float(), targets.shape[1])
         if predicted.shape != targets.shape:
             raise DataError(
-                f"the network gives {tuple(predicted.shape)} where the target has {tuple(targets.shape)}",
+                f"the network gives {tuple(output.shape)} where the target has {tuple(targets.shape)}",
                 "do scale and channels of data and network fit each other?",
             )
-        loss = self.loss(predicted.float(), targets)
+        loss = self.loss(predicted, targets)
+        if half_widths is not None:
+            loss = loss + config.interval_weight * interval_loss(half_widths, predicted, targets)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip is not None:

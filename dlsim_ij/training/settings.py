@@ -20,10 +20,11 @@ def _require_known(name: str, known: list[str], what: str) -> None:
 
 
 class NetworkSettings(Settings):
-    """Which network, and its options (see `dlsim_ij.networks.create_network`)."""
+    """Which network, its options (see `dlsim_ij.networks.create_network`), and what it starts from."""
 
     name: str = "native"
     options: dict[str, Any] = Field(default_factory=dict)
+    initial: str | None = None  # a model whose weights it starts from: shipped name or folder
 
     @model_validator(mode="after")
     def _known(self) -> NetworkSettings:
@@ -84,6 +85,7 @@ class TrainingConfig(Settings):
     patch_px: PositiveInt = 64  # side of a training input, in input pixels
 
     loss: str = "relative-l1"
+    interval_weight: Positive = 0.5  # of the interval loss, for networks that tell how far they may be wrong
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     gradient_clip: Positive | None = 1.0  # largest norm of the whole gradient
