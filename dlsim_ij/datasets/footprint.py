@@ -39,11 +39,11 @@ def data_bytes(kind: str, options: Mapping[str, Any]) -> int:
 
 
 def _pool_bytes(options: Mapping[str, Any]) -> int:
-    """Return the size of the simulator's pool: float16 channels, and targets at twice the pixels."""
+    """Return the size of the simulator's pool: float16 channels, and targets of twice the side."""
     from dlsim_ij.datasets.inputs import input_kind
     from dlsim_ij.datasets.simulated import SimulatedOptions, SimulatedPairs
 
     settings = make_settings(SimulatedOptions, options, where="data")
-    channels = input_kind(settings.inputs).channels + len(settings.targets) * SimulatedPairs.scale**2
-    per_field = channels * settings.field_px**2 * 2
+    per_pixel = input_kind(settings.inputs).channels + len(settings.targets) * SimulatedPairs.scale**2
+    per_field = 2 * per_pixel * settings.field_px**2
     return settings.fields * len(settings.photons) * per_field

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, FiniteFloat, model_validator
 
 from dlsim_ij.config import Settings, make_settings
-from dlsim_ij.datasets.source import SampleSource, samples_of_test
+from dlsim_ij.datasets.source import SampleSource, close_source, samples_of_test
 from dlsim_ij.datasets.source import make_source as make_part
 from dlsim_ij.errors import DataError
 
@@ -71,11 +71,15 @@ def make_source(options: Mapping[str, Any], *, patch_px: int, seed: int) -> Mixe
     Source number i (from 0) gets ``seed + i``, so that two simulated ones do not draw the same fields.
     """
     settings = make_settings(MixedOptions, options, where="data")
-    parts = [
-        make_part(part.kind, part.options, patch_px=patch_px, seed=seed + number)
-        for number, part in enumerate(settings.sources)
-    ]
-    return MixedSource(parts, [part.weight for part in settings.sources], settings.names())
+    parts: list[SampleSource] = []
+    try:
+        for number, part in enumerate(settings.sources):
+            parts.append(make_part(part.kind, part.options, patch_px=patch_px, seed=seed + number))
+        return MixedSource(parts, [part.weight for part in settings.sources], settings.names())
+    except BaseException:
+        for made in parts:  # their worker processes would stay
+            close_source(made)
+        raise
 
 
 class MixedSource:
@@ -123,16 +127,6 @@ class MixedSource:
         """Return the samples of an epoch, repeated ones counted."""
         return int(self._ends[-1])
 
-    def start_epoch(self, epoch: int) -> None:
-        """Tell the parts, some of which renew what they hold."""
-        for part in self.parts:
-            getattr(part, "start_epoch", lambda epoch: None)(epoch)
-
-    def close(self) -> None:
-        """Let the parts end what they started."""
-        for part in self.parts:
-            getattr(part, "close", lambda: None)()
-
     def batch(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the samples in the order of `indices`; the sources draw from `rng` one after another."""
         owners = np.searchsorted(self._ends, indices, side="right")
@@ -146,6 +140,16 @@ class MixedSource:
             for place, one, truth in zip(places, *given, strict=True):
                 inputs[place], targets[place] = one, truth
         return torch.stack(inputs), torch.stack(targets)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Let the sources renew their samples; an epoch is one of the mixture."""
+        for part in self.parts:
+            getattr(part, "start_epoch", lambda epoch: None)(epoch)
+
+    def close(self) -> None:
+        """End the processes of all sources."""
+        for part in self.parts:
+            close_source(part)
 
     def validation(self) -> Iterator[Sample]:
         """Yield the validation samples of all sources; groups begin with the source's name."""
@@ -198,11 +202,16 @@ class MixedSource:
 
 
 def _meaning(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what one model cannot have in two ways: frames, inputs and kind of normalisation."""
+    """Return what one model cannot have in two ways: frames, inputs, outputs, kind of normalisation."""
     card = told.get("card", {})
     inputs = {key: value for key, value in card.get("input", {}).items() if key != "light"}
     normalisation = card.get("normalisation", {}).get("kind")
-    return {"frames": card.get("frames"), "input": inputs, "normalisation": normalisation}
+    return {
+        "frames": card.get("frames"),
+        "input": inputs,
+        "outputs": card.get("outputs"),
+        "normalisation": normalisation,
+    }
 
 
 def _misfit(wanted: str, first: str, given: str, name: str) -> DataError:

@@ -29,6 +29,8 @@ class SampleSource(Protocol):
     - ``test()``: like `validation`, of fields that serve neither for training nor for choosing weights.
     - `one_group_one_field`: True if the samples of a group are tiles of one field and so resemble each
       other; then confidence intervals are taken over groups.
+    - ``start_epoch(epoch)``: called before every step, for a source that renews its samples.
+    - ``close()``: called at the end of a run, for a source with processes of its own.
     """
 
     in_channels: int
@@ -67,6 +69,11 @@ def samples_of_test(source: SampleSource) -> Iterator[tuple[Tensor, Tensor, str]
     test = getattr(source, "test", None)
     if test is not None:
         yield from test()
+
+
+def close_source(source: SampleSource) -> None:
+    """End the processes of a source, if it has some."""
+    getattr(source, "close", lambda: None)()
 
 
 # Each module has `make_source(options, *, patch_px, seed) -> SampleSource`, which validates `options`.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from dlsim_ij.datasets.source import SampleSource, make_source
+from dlsim_ij.datasets.source import SampleSource, close_source, make_source
 from dlsim_ij.errors import ConfigError
 from dlsim_ij.training.checks import check_fit, check_patch
 from dlsim_ij.training.memory import MemoryEstimate, check_memory
@@ -39,5 +39,11 @@ def ready_data(
     if data is None:
         assert described is not None
         data = make_source(described.kind, described.options, patch_px=config.patch_px, seed=config.seed)
+        try:
+            check_fit(network, data)
+        except BaseException:
+            close_source(data)  # its worker processes would stay
+            raise
+        return data
     check_fit(network, data)
     return data

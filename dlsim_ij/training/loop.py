@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlsim_ij.datasets.source import SampleSource
+from dlsim_ij.datasets.source import SampleSource, close_source
 from dlsim_ij.errors import ConfigError, DataError, DlsimError
 from dlsim_ij.networks.registry import create_network
 from dlsim_ij.torch_device import choose_device, limited_threads
@@ -116,7 +116,7 @@ def train(
                 run.go(wish)
             return run.finish()
         finally:
-            getattr(data, "close", lambda: None)()
+            close_source(data)
 
 
 class _Run:

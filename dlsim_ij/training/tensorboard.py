@@ -46,13 +46,14 @@ class TensorBoard:
         self.writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
 
     def row(self, values: Mapping[str, float | int | None], found: Validation | None) -> None:
-        """Add a row of the history, and the PSNR of every group."""
+        """Add a row of the history, and the means of every group."""
         step = values["step"]
         for name, value in values.items():
             if name not in ("step", "seconds") and value is not None:
                 self.writer.add_scalar(name, value, step)
         for group, means in (found.groups if found else {}).items():
-            self.writer.add_scalar(f"psnr_db/{group}", means["psnr_db"], step)
+            for name, mean in means.items():
+                self.writer.add_scalar(f"{name}/{group}", mean, step)
 
     def picture(self, step: int, picture: NDArray[np.uint8]) -> None:
         """Add the sample pictures."""

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dlsim_ij.datasets.mixed
 from dlsim_ij.datasets import PrepareSettings, SampleSource, make_source, prepare_dataset
 from dlsim_ij.datasets.mixed import MixedSource
 from dlsim_ij.datasets.source import samples_of_test
@@ -102,6 +103,29 @@ def test_what_all_sources_tell_alike_holds_for_the_mixture():
     assert [(part["name"], part["number"]) for part in told["sources"]] == [("part 0", 0), ("part 1", 1)]
 
 
+def test_sources_are_told_of_every_epoch_and_closed_also_when_they_do_not_fit(monkeypatch):
+    calls = []
+
+    def make_part(kind, options, *, patch_px, seed):
+        number = options["number"]
+        return Part(
+            number, 3, scale=1 + number * options.get("misfit", 0),
+            start_epoch=lambda epoch: calls.append((number, epoch)),
+            close=lambda: calls.append((number, "closed")),
+        )  # fmt: skip
+
+    monkeypatch.setattr(dlsim_ij.datasets.mixed, "make_part", make_part)
+    part = lambda number, **more: {"kind": "simulated", "options": {"number": number, **more}}  # noqa: E731
+    source = make_source("mixed", {"sources": [part(0), part(1)]}, patch_px=16, seed=0)
+    source.start_epoch(7)
+    source.close()
+    assert calls == [(0, 7), (1, 7), (0, "closed"), (1, "closed")]
+    calls.clear()
+    with pytest.raises(DataError, match="scale 1"):
+        make_source("mixed", {"sources": [part(0), part(1, misfit=1)]}, patch_px=16, seed=0)
+    assert calls == [(0, "closed"), (1, "closed")]
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [
@@ -110,6 +134,7 @@ def test_what_all_sources_tell_alike_holds_for_the_mixture():
         (Part(1, 0), "no training sample"),
         (Part(1, 1, card={**CARD, "input": {"kind": "wiener-channels"}}), "wiener-channels"),
         (Part(1, 1, card={**CARD, "frames": {"total": 15, "selection": [1]}}), "frames"),
+        (Part(1, 1, card={**CARD, "outputs": ["object"]}), "outputs"),
         (Part(1, 1, card={**CARD, "normalisation": {"kind": "seed"}}), "normalisation robust"),
     ],
 )

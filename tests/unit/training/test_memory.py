@@ -100,7 +100,12 @@ def test_the_network_and_the_random_numbers_stay_as_they_are(make_config):
 def test_a_simulated_pool_is_as_large_as_was_said():
     from dlsim_ij.datasets import make_source
 
-    options = {"fields": 2, "field_px": 64, "photons": [[10, 20], [30, 40], [50, 60]]}
+    options = {
+        "targets": ["object", "wiener"],
+        "fields": 2,
+        "field_px": 64,
+        "photons": [[10, 20], [30, 40], [50, 60]],
+    }
     source = make_source("simulated", options, patch_px=32, seed=0)
     assert data_bytes("simulated", options) == source._pool.inputs.nbytes + source._pool.targets.nbytes
     mixed = {"sources": [{"kind": "simulated", "options": options}, {"kind": "prepared"}] * 2}
