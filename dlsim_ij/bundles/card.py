@@ -60,3 +60,18 @@ class ModelCard(Settings):
     scores: dict[str, Any] = Field(default_factory=dict)  # measured: {"validation": {...}, ...}
     licence: str = "not stated"
     weights_sha256: Sha256
+
+    def takes(self, n_angles: int, n_phases: int) -> bool:
+        """Tell whether the model is for stacks of so many angles and phases."""
+        return (
+            self.frames is not None
+            and self.frames.total == n_angles * n_phases
+            and self.input.get("n_angles", n_angles) == n_angles
+        )
+
+    @property
+    def frames_used(self) -> int | None:
+        """How many frames must be taken for it: all for a summary of them; None if the card does not tell."""
+        if self.frames is None:
+            return None
+        return self.frames.total if self.frames.summary else len(self.frames.selection)
