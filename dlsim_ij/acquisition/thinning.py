@@ -13,8 +13,9 @@ equals its mean, ``electrons + read noise^2``: it is thinned as photons are (`th
 
 Read noise does not fall with the light. Of its variance r^2 the share q survives the thinning, since the r^2
 in x were thinned along: q^2 r^2 of the noise that was there, and q (1 - q) r^2 from the lottery.
-`thin_frames` adds what is missing, (1 - q) r^2. (Had x been counted from the true offset, q^2 r^2 would survive and
-(1 - q^2) r^2 be missing; the sum is the same, but more pixels would lie below 0, which cannot be thinned.)
+`thin_frames` adds what is missing, (1 - q) r^2. (Had x been counted from the true offset, q^2 r^2 would
+survive and (1 - q^2) r^2 be missing; the sum is the same, but more pixels would lie below 0, and those
+cannot be thinned.)
 """
 
 from __future__ import annotations

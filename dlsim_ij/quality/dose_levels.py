@@ -162,13 +162,14 @@ def summarise_rows(
     target = min(known) - within_db if quality_db is None else quality_db
     needed = []
     for method, curve in curves.items():
-        bright, own = list(zip(*curve, strict=True)), at_full[method]
+        light, values = ([level[place] for level in curve] for place in (0, 1))
+        own = at_full[method]
         needed.append(
             MethodLight(
                 method=method,
                 full_light_db=own,
-                keeps=None if own is None else light_needed(*bright, own - within_db),
-                reaches=light_needed(*bright, target),
+                keeps=None if own is None else light_needed(light, values, own - within_db),
+                reaches=light_needed(light, values, target),
             )
         )
     return DoseSummary(

@@ -14,6 +14,7 @@ from dlsim_ij.errors import ImageError
 from dlsim_ij.files import atomic_path
 from dlsim_ij.quality import fit_intensity
 from dlsim_ij.report.comparison import crop, surroundings, telling_region
+from dlsim_ij.report.document import FloatImage
 from dlsim_ij.report.figures import scale_bar
 
 if TYPE_CHECKING:
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 
     from dlsim_ij.quality.dose_levels import DoseSummary, MethodLight
 
-FloatImage = NDArray[np.floating]
-
 # Okabe and Ito's, which colour-blind readers can tell apart; line styles and markers differ too
 _COLOURS = ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")
 _STYLES, _MARKERS = ("-", "--", "-", "-.", ":"), "osD^v<>"
 _DARK, _GREY = "#1a1a1a", "#8a8a8a"
 _SHOWN_PX = 200  # side of a picture
-_PLAIN: dict[str, Any] = {
+_PLAIN: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "dlsim",  # the same data give the same file
     "font.family": "sans-serif",
@@ -179,8 +178,8 @@ def _spread_out(fractions: Sequence[float], least_decades: float) -> list[float]
 
 
 def draw_images(
-    images: Mapping[tuple[float, str], FloatImage], reference: FloatImage, *, with_truth: bool,
-    photons: float, pixel_size_um: float | None, path: Path, overwrite: bool = False,
+    images: Mapping[tuple[float, str], NDArray[np.floating]], reference: NDArray[np.floating], *,
+    with_truth: bool, photons: float, pixel_size_um: float | None, path: Path, overwrite: bool = False,
 ) -> None:  # fmt: skip
     """Draw a part of each image: methods down, light across, brightest first.
 
@@ -206,9 +205,9 @@ def draw_images(
 
     fractions = sorted({fraction for fraction, _ in images}, reverse=True)
     methods = list(dict.fromkeys(method for _, method in images))
-    reference = np.asarray(reference, np.float64)
-    region = surroundings(telling_region(reference, None), reference.shape, _SHOWN_PX)
-    low, high = np.quantile(crop(reference, region), (0.002, 0.998))
+    target = np.asarray(reference, np.float64)
+    region = surroundings(telling_region(target, None), target.shape, _SHOWN_PX)
+    low, high = np.quantile(crop(target, region), (0.002, 0.998))
     columns = len(fractions) + with_truth
     with mpl.rc_context(_PLAIN):
         figure = Figure(
@@ -218,7 +217,7 @@ def draw_images(
         grid = figure.subplots(len(methods), columns, squeeze=False)
         for number, (row, method) in enumerate(zip(grid, methods, strict=True)):
             for axes, fraction in zip(row, fractions, strict=False):
-                shown = crop(_in_grey_values_of(reference, images[fraction, method]), region)
+                shown = crop(_in_grey_values_of(target, images[fraction, method]), region)
                 axes.imshow(shown, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
                 if number == 0:
                     name = "full light" if fraction == 1 else fraction_name(fraction)
@@ -226,7 +225,7 @@ def draw_images(
             row[0].set_ylabel(method, fontsize=9.5)
         if with_truth:
             grid[0, -1].imshow(
-                crop(reference, region), cmap="gray", vmin=low, vmax=high, interpolation="nearest"
+                crop(target, region), cmap="gray", vmin=low, vmax=high, interpolation="nearest"
             )
             grid[0, -1].set_title("truth", fontsize=8.5)
         for axes in grid.ravel():
@@ -245,13 +244,13 @@ def _draw_bar(axes: Axes, width_px: int, height_px: int, pixel_size_um: float | 
     axes.text(left, bottom - 0.03 * height_px, bar.label, color="white", fontsize=8, va="bottom")
 
 
-def _in_grey_values_of(reference: FloatImage, image: FloatImage) -> FloatImage:
-    image = np.asarray(image, np.float64)
+def _in_grey_values_of(reference: FloatImage, image: NDArray[np.floating]) -> FloatImage:
+    pixels = np.asarray(image, np.float64)
     try:
-        gain, offset = fit_intensity(image, reference)
+        gain, offset = fit_intensity(pixels, reference)
     except ImageError:  # a constant image has no gain: shown as the mean
-        return np.full_like(image, reference.mean())
-    return gain * image + offset
+        return np.full_like(pixels, reference.mean())
+    return gain * pixels + offset
 
 
 def _save(figure: Figure, paths: Sequence[Path], overwrite: bool) -> None:
