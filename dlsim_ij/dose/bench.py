@@ -113,9 +113,13 @@ class Bench:
         rows = []
         for method, image in stack.images.items():
             shown, frames = self.shown(image), self.frames_used[method]
+            full = stack.fraction == 1
+            against = self._against_reference(shown, full and method == CONVENTIONAL)
             own: dict[str, Any] = {}
-            if stack.fraction < 1:
-                own = {f"own_{k}": v for k, v in fair_scores(self._full[method], shown).to_dict().items()}
+            if not full:  # the reference may be the method's own image: scored already
+                same = self._truth is None and method == CONVENTIONAL
+                scored = against if same else fair_scores(self._full[method], shown).to_dict()
+                own = {f"own_{name}": value for name, value in scored.items()}
             rows.append(
                 DoseRow(
                     fraction=stack.fraction,
@@ -125,7 +129,7 @@ class Bench:
                     method=method,
                     frames_used=frames,
                     draw=stack.draw,
-                    **self._against_reference(shown, stack.fraction == 1 and method == CONVENTIONAL),
+                    **against,
                     **own,
                     **(self._measured(image) if stack.draw == 0 else {}),
                     pattern_snr=stack.pattern_snr,

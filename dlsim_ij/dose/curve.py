@@ -134,8 +134,8 @@ def dose_curve(
         Measured in the frames by default.
     fit_each : bool
         Fit the patterns to each thinned stack anew, as without any calibration. By default those of the full
-        light are used: a microscope's pattern is known from a bright sample, and in the dark a free fit goes
-        wrong, which would hide how the methods themselves bear the dark.
+        light are used: a microscope's pattern is known from a bright sample, and a free fit that fails in the
+        dark would hide how the methods themselves bear it.
     within_db : float
         The summary tells the smallest light at which a method loses at most so much.
     quality_db : float, optional

@@ -112,12 +112,12 @@ def draw_curve(
         axes.set_xscale("log")
         axes.margins(x=0.04, y=0.07)
         right = axes.get_xlim()[1]
-        for value, text, colour in (
-            (widefield_db, "widefield, full light", _GREY),
-            (summary.target_db, f"{summary.target_db:.1f} dB", _DARK),
+        for value, text, colour, above in (
+            (widefield_db, "widefield, full light", _GREY, 2),
+            (summary.target_db, f"{summary.target_db:.1f} dB", _DARK, -11),
         ):
             axes.annotate(
-                text, (right, value), (-3, 2), textcoords="offset points", ha="right", fontsize=8.5,
+                text, (right, value), (-3, above), textcoords="offset points", ha="right", fontsize=8.5,
                 color=colour,
             )  # fmt: skip
         _finish(axes, summary, photons, reference)
@@ -221,7 +221,7 @@ def draw_images(
                 axes.imshow(shown, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
                 if number == 0:
                     name = "full light" if fraction == 1 else fraction_name(fraction)
-                    axes.set_title(f"{name}: {fraction * photons:.2g} photons", fontsize=8.5)
+                    axes.set_title(f"{name}: {_two_digits(fraction * photons)} photons", fontsize=8.5)
             row[0].set_ylabel(method, fontsize=9.5)
         if with_truth:
             grid[0, -1].imshow(
