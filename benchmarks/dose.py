@@ -1,4 +1,4 @@
-"""The dose curve: is a thinned stack what a dim acquisition gives, what does it say of the real sample, its cost.
+"""The dose curve: is a thinned stack what a dim acquisition gives; the real sample; what it costs.
 
 python benchmarks/dose.py                        thinned against taken, on simulated fields
 python benchmarks/dose.py --sample FOLDER        the public sample's HE thinned, against HER

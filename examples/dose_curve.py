@@ -3,8 +3,8 @@
     python examples/dose_curve.py [RAW] [FOLDER]
 
 RAW is a bright raw SIM stack that knows its pixel size (without it, simulated mitochondria at 300
-photo-electrons). Prints a line per method, and writes dose_curve.png and dose_curve_images.png. On the command
-line: dlsim dose RAW -o FOLDER
+photo-electrons). Prints a line per method, and writes dose_curve.png and dose_curve_images.png. On the
+command line: dlsim dose RAW -o FOLDER
 """
 
 import sys
