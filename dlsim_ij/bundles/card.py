@@ -52,6 +52,8 @@ class ModelCard(Settings):
     input: dict[str, Any] = Field(
         default_factory=dict
     )  # how channels are made from frames: {"kind": ..., constants}
+    outputs: tuple[str, ...] = ()  # names of the images that the network makes, if more than one kind
+    interval: dict[str, Any] | None = None  # how its half widths were calibrated; None: it tells none
     normalisation: dict[str, Any] = Field(default_factory=dict)
     pixel_size_um: PositiveFloat | None = None  # of the raw frames it was made for
     optics: dict[str, Any] = Field(default_factory=dict)

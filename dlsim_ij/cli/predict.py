@@ -9,6 +9,8 @@ import click
 
 from dlsim_ij.cli import options
 from dlsim_ij.cli.inputs import warn, work_through
+from dlsim_ij.cli.parameters import calibration, read_parameters
+from dlsim_ij.errors import ModelError
 
 if TYPE_CHECKING:
     from dlsim_ij.images import ImageInput
@@ -18,12 +20,23 @@ if TYPE_CHECKING:
 @click.argument("inputs", nargs=-1, required=True, type=options.ExistingPath, metavar="INPUT...")
 @click.option("-o", "--output", required=True, type=options.OutputPath, metavar="DIR", help="Output folder.")
 @click.option("--model", default="sim15", show_default=True, metavar="NAME", help="Model name or folder.")
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Which of the model's images: wiener (as a bright stack looks), or object (no haze, no halos).",
+)
 @options.acquisition
+@calibration
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
 @click.option(
     "--batchnorm", type=click.Choice(["running", "per-image"]),
     help="Statistics for a network of the seed's kind (default: as its model card says).",
 )  # fmt: skip
+@click.option(
+    "--uncertainty",
+    is_flag=True,
+    help="Also write the standard deviation of the result's error (NAME_sd.tif).",
+)
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @options.threads
 @options.overwrite
@@ -33,6 +46,8 @@ def command(
     inputs: tuple[Path, ...],
     output: Path,
     model: str,
+    target: str | None,
+    parameters_file: Path | None,
     pixel_size_um: float | None,
     na: float,
     emission_nm: float,
@@ -40,6 +55,7 @@ def command(
     force: bool,
     tile_px: int | None,
     batchnorm: Literal["running", "per-image"] | None,
+    uncertainty: bool,
     ome: bool,
     threads: int | None,
     overwrite: bool,
@@ -53,12 +69,17 @@ def command(
     from dlsim_ij.images import expand_inputs
 
     items = expand_inputs(inputs)
-    ending = "_sr.ome.tif" if ome else "_sr.tif"
-    targets = [output / item.subfolder / f"{item.name}{ending}" for item in items]
+    kind = ".ome.tif" if ome else ".tif"
+    roles = {"output": "_sr", **({"uncertainty": "_sd"} if uncertainty else {})}
+    paths = {
+        item: {role: output / item.subfolder / f"{item.name}{end}{kind}" for role, end in roles.items()}
+        for item in items
+    }
     if dry_run:
-        for item, target in zip(items, targets, strict=True):
-            row = {"input": str(item.path), "output": str(target), "dry_run": True}
-            options.print_result(row, as_json, f"{item.path} -> {target}")
+        for item, own in paths.items():
+            row = {"input": str(item.path), **{role: str(path) for role, path in own.items()}}
+            text = f"{item.path} -> {', '.join(map(str, own.values()))}"
+            options.print_result({**row, "dry_run": True}, as_json, text)
         return 0
     options.set_threads(threads)
     from dlsim_ij.files import make_folder, refuse_existing
@@ -66,23 +87,31 @@ def command(
     from dlsim_ij.inference import load_model
     from dlsim_ij.pipeline import reconstruct
 
-    for target in targets:
-        refuse_existing(target, overwrite)
+    for own in paths.values():
+        for path in own.values():
+            refuse_existing(path, overwrite)
+    known = read_parameters(parameters_file)
     loaded = load_model(model, batchnorm=batchnorm)
-    paths = dict(zip(items, targets, strict=True))
+    if uncertainty and not loaded.tells_uncertainty:
+        raise ModelError(
+            f"the model '{loaded.name}' does not tell how sure it is", "leave --uncertainty away"
+        )
 
     def work(item: ImageInput) -> None:
         done = reconstruct(
-            read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, na=na,
-            emission_nm=emission_nm, layout=layout, tile_px=tile_px, threads=threads,
+            read_image(item.path), model=loaded, target=target, pixel_size_um=pixel_size_um, na=na,
+            emission_nm=emission_nm, layout=layout, calibration=known, tile_px=tile_px, threads=threads,
             force=force, compare=False,
         )  # fmt: skip
-        target = paths[item]
-        make_folder(target.parent)
-        write_image(target, done.sr, overwrite=overwrite, ome=ome)
+        images = {"output": done.sr, "uncertainty": done.uncertainty}
+        for role, path in paths[item].items():
+            image = images[role]
+            assert image is not None  # the model tells it, as was asked above
+            write_image(make_folder(path.parent) / path.name, image, overwrite=overwrite, ome=ome)
         warnings = [message for message, _ in done.warnings]
-        row = {"input": str(item.path), "output": str(target), "seconds": round(done.seconds, 3)}
-        options.print_result({**row, "warnings": warnings}, as_json, str(target))
+        written = {role: str(path) for role, path in paths[item].items()}
+        row = {"input": str(item.path), **written, "seconds": round(done.seconds, 3)}
+        options.print_result({**row, "warnings": warnings}, as_json, written["output"])
         warn(item.path, warnings)
 
     return work_through(items, work, label="predict")

@@ -30,8 +30,9 @@ from dlsim_ij.training.checks import check_fit, check_patch
 from dlsim_ij.training.export import export_model
 from dlsim_ij.training.hardware import memory_advice, precision
 from dlsim_ij.training.history import History
+from dlsim_ij.training.initial import keep_images, start_from
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
-from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.losses import get_loss, interval_loss, split_output
 from dlsim_ij.training.optimiser import make_optimiser, optimiser_state, restore_optimiser
 from dlsim_ij.training.run_folder import RunFolder, describe_environment
 from dlsim_ij.training.sampler import EpochSampler
@@ -113,6 +114,10 @@ def train(
     with limited_threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         network = create_network(config.network.name, **config.network.options)
+        if config.network.initial is not None and not resume:
+            start_from(network, config.network.initial)
+        if config.train == "interval":
+            keep_images(network)
         if data is None:
             if config.data is None:
                 raise ConfigError("the configuration names no data", "set data.kind")
@@ -121,14 +126,17 @@ def train(
                 config.data.kind, config.data.options, patch_px=config.patch_px, seed=config.seed
             )
         check_fit(network, data)
-        run = _Run(config, folder, network, data, device, progress)
-        if resume:
-            run.restore()
-        folder.write_start(config, describe_environment(run.step, str(device)))
-        run.open_history()
-        with stop_on_signals() as wish, memory_advice(config):
-            run.go(wish)
-        return run.finish()
+        try:
+            run = _Run(config, folder, network, data, device, progress)
+            if resume:
+                run.restore()
+            folder.write_start(config, describe_environment(run.step, str(device)))
+            run.open_history()
+            with stop_on_signals() as wish, memory_advice(config):
+                run.go(wish)
+            return run.finish()
+        finally:
+            getattr(data, "close", lambda: None)()
 
 
 class _Run:
@@ -191,9 +199,10 @@ class _Run:
 
     def advance(self) -> None:
         """One optimiser step."""
-        config = self.config
+        config, epoch = self.config, self.sampler.epoch(self.step)
+        getattr(self.source, "start_epoch", lambda epoch: None)(epoch)
         factor = learning_rate_factor(
-            config.schedule, step=self.step, epoch=self.sampler.epoch(self.step), total_steps=self.total_steps
+            config.schedule, step=self.step, epoch=epoch, total_steps=self.total_steps
         )
         for group in self.optimiser.param_groups:
             group["lr"] = config.optimiser.lr * factor
@@ -203,13 +212,20 @@ class _Run:
         inputs = inputs.to(self.device, memory_format=self.layout, non_blocking=True)
         targets = targets.to(self.device, non_blocking=True)
         with precision(config, self.device):
-            predicted: Tensor = self.network(inputs)
+            output: Tensor = self.network(inputs)
+        predicted, half_widths = split_output(output.float(), targets.shape[1])
         if predicted.shape != targets.shape:
             raise DataError(
-                f"the network gives {tuple(predicted.shape)} where the target has {tuple(targets.shape)}",
+                f"the network gives {tuple(output.shape)} where the target has {tuple(targets.shape)}",
                 "do scale and channels of data and network fit each other?",
             )
-        loss = self.loss(predicted.float(), targets)
+        if config.train == "interval":
+            assert half_widths is not None  # check_fit has seen to it
+            loss = interval_loss(half_widths, predicted, targets)
+        else:
+            loss = self.loss(predicted, targets)
+            if half_widths is not None:
+                loss = loss + config.interval_weight * interval_loss(half_widths, predicted, targets)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip is not None:

@@ -20,10 +20,11 @@ def _require_known(name: str, known: list[str], what: str) -> None:
 
 
 class NetworkSettings(Settings):
-    """Which network, and its options (see `dlsim_ij.networks.create_network`)."""
+    """Which network, its options (see `dlsim_ij.networks.create_network`), and what it starts from."""
 
     name: str = "native"
     options: dict[str, Any] = Field(default_factory=dict)
+    initial: str | None = None  # a model whose weights it starts from: shipped name or folder
 
     @model_validator(mode="after")
     def _known(self) -> NetworkSettings:
@@ -84,6 +85,8 @@ class TrainingConfig(Settings):
     patch_px: PositiveInt = 64  # side of a training input, in input pixels
 
     loss: str = "relative-l1"
+    train: Literal["all", "interval"] = "all"  # interval: the half widths alone, the images stay as they are
+    interval_weight: Positive = 0.05  # of the interval loss, beside that of the images
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     gradient_clip: Positive | None = 1.0  # largest norm of the whole gradient
