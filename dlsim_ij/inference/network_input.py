@@ -96,7 +96,7 @@ def make_input(
 
 
 def _check_frames(card: ModelCard, frames: NDArray[Any]) -> None:
-    counts = frame_counts(card)
+    counts = _frame_counts(card)
     if frames.ndim != 3 or len(frames) not in counts:
         seen = " x ".join(map(str, frames.shape))
         raise LayoutError(
@@ -107,14 +107,12 @@ def _check_frames(card: ModelCard, frames: NDArray[Any]) -> None:
         raise LayoutError("the frames hold NaN or infinity", "repair the file first")
 
 
-def frame_counts(card: ModelCard) -> list[int]:
-    """Return how many frames a stack for this model may have."""
-    assert card.frames is not None  # load_model has seen to it
-    n_angles = int(card.input.get("n_angles", 3))
-    counts = [n_angles * n for n in card.input.get("n_phases", [])] or [card.frames.total]
+def _frame_counts(card: ModelCard) -> list[int]:
+    """Return how many frames may be given: those of a stack, or for some models one of each angle."""
+    counts = list(card.stack_sizes)
     kind = card.input["kind"]
     if kind in input_kinds() and input_kind(kind).one_per_angle:
-        counts.append(n_angles)
+        counts.append(int(card.input.get("n_angles", 3)))
     return counts
 
 
