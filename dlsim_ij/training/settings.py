@@ -69,6 +69,7 @@ class ModelSettings(Settings):
     name: str | None = None  # default: the name of the run folder
     description: str = ""
     licence: str = "not stated"
+    half_precision: bool = False  # store its weights as float16: half the size
 
 
 class TrainingConfig(Settings):
