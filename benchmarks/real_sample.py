@@ -3,9 +3,9 @@
     python benchmarks/real_sample.py ../shared/data/microtubule-sample/microtuble
     python benchmarks/real_sample.py ../shared/data/microtubule-sample/microtuble --write README.md
 
-Full light, the dark frames that come with it (1/150), and full light thinned (`acquisition.thin_frames`, three
-draws). Patterns come from the bright frames, as a calibration; the dark frames are fitted freely too ("no
-calibration").
+Full light, the dark frames that come with it (1/150), and full light thinned (`acquisition.thin_frames`,
+three draws). Patterns come from the bright frames, as a calibration; the dark frames are fitted freely too
+("no calibration").
 """
 
 from __future__ import annotations
