@@ -160,13 +160,14 @@ class _Run:
         self.sampler = EpochSampler(len(source), config.batch_size, config.seed)
         self.total_steps = config.steps or (config.epochs or 0) * self.sampler.steps_per_epoch
         self.step = 0
-        self.seconds = 0.0  # of training before this start
+        self.seconds = self.cpu_seconds = 0.0  # of training before this start
         self.best: dict[str, Any] | None = None  # {"step": ..., **Validation}
         self.last_validation: dict[str, Any] | None = None
         self.without_progress = 0  # validations since the best one
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # since the last row
         self.loss_count = 0
         self.started, self.started_at = time.monotonic(), 0
+        self.cpu_started = time.process_time()
 
     @property
     def epoch(self) -> int:
@@ -177,9 +178,11 @@ class _Run:
         """Step until the end, an early stop, or a signal."""
         config = self.config
         self.started, self.started_at = time.monotonic(), self.step
-        while self.step < self.total_steps and not self.stopped_early():
+        self.cpu_started = time.process_time()
+        at_end = self.at_end()
+        while not at_end and not self.stopped_early():
             self.advance()
-            at_end = self.step == self.total_steps
+            at_end = self.at_end()
             improved = False
             if at_end or self.step % config.validate_every == 0:
                 improved = self.validate_and_log()
@@ -308,6 +311,15 @@ class _Run:
         patience = self.config.early_stop_patience
         return patience is not None and self.without_progress >= patience
 
+    def at_end(self) -> bool:
+        """Whether all steps are done, or the processor time that the settings give."""
+        limit = self.config.max_cpu_minutes
+        return self.step >= self.total_steps or (limit is not None and self.cpu_so_far() >= 60 * limit)
+
+    def cpu_so_far(self) -> float:
+        """Processor time of this process, in seconds, over all starts: a busy machine cuts no run short."""
+        return self.cpu_seconds + time.process_time() - self.cpu_started
+
     def seconds_so_far(self) -> float:
         """Training time, over all starts."""
         return self.seconds + time.monotonic() - self.started
@@ -333,6 +345,7 @@ class _Run:
             "step": self.step,
             "samples": self.sampler.samples,
             "seconds": self.seconds_so_far(),
+            "cpu_seconds": self.cpu_so_far(),
             "best": self.best,
             "last_validation": self.last_validation,
             "without_progress": self.without_progress,
@@ -369,6 +382,7 @@ class _Run:
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = values["loss_count"]
         self.step, self.seconds = values["step"], values["seconds"]
+        self.cpu_seconds = values.get("cpu_seconds", 0.0)  # absent from runs of earlier versions
         self.best, self.last_validation = values["best"], values["last_validation"]
         self.without_progress = values["without_progress"]
 
@@ -391,7 +405,11 @@ class _Run:
                 self.config,
                 name=self.folder.path.name,
                 data=self.source.describe(),
-                training={"step": scores["step"] if scores else self.step, "seconds": round(seconds)},
+                training={
+                    "step": scores["step"] if scores else self.step,
+                    "seconds": round(seconds),
+                    "cpu_seconds": round(self.cpu_so_far()),
+                },
                 scores={"validation": scores} if scores else {},
             )
         return TrainingResult(
@@ -399,7 +417,7 @@ class _Run:
             model_dir=self.folder.model,
             step=self.step,
             epoch=self.epoch,
-            stopped="finished" if self.step >= self.total_steps else "early stop",
+            stopped="finished" if self.at_end() else "early stop",
             best=self.best,
             metrics={**(scores or {}), "seconds": seconds},
         )

@@ -29,7 +29,7 @@ from dlsim_ij.training.settings import TrainingConfig
 # Settings that a resumed run may have changed: they leave every step of the run as it was.
 _FREE = {
     "steps", "epochs", "threads", "device", "log_every", "validate_every", "checkpoint_every",
-    "early_stop_patience", "export", "output", "model",
+    "early_stop_patience", "max_cpu_minutes", "export", "output", "model",
 }  # fmt: skip
 
 

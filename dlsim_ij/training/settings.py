@@ -102,6 +102,7 @@ class TrainingConfig(Settings):
     validate_every: PositiveInt = 200
     checkpoint_every: PositiveInt = 200
     early_stop_patience: PositiveInt | None = None  # validations without a better one
+    max_cpu_minutes: Positive | None = None  # of this process, over all starts: then the run is finished
     export: Literal["best", "last"] = "best"  # which weights become the finished model
     output: str | None = None  # the run folder
     model: ModelSettings = ModelSettings()
