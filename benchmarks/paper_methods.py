@@ -19,7 +19,7 @@ from dlsim_ij.reconstruction import widefield, wiener_sim
 from dlsim_ij.reconstruction.wiener_filter import FILTERS
 
 Light = Literal["normal", "low"]
-WIENER = "Wiener"
+WIDEFIELD, WIENER = "widefield", "Wiener"
 SCHEDULES = ("actual", "intended")
 # networks of the seed by the name of their run folder, and the light they are made for
 SEED_RUNS: dict[str, Light] = {
@@ -51,7 +51,7 @@ class Method:
 def conventional() -> list[Method]:
     """Return widefield and the Wiener images, one for each setting."""
     wieners = [Method(f"{WIENER} {name}", partial(_wiener, setting=name)) for name in FILTERS]
-    return [Method("widefield", lambda field: bicubic_enlarge(widefield(field.stack.raw), 2)), *wieners]
+    return [Method(WIDEFIELD, lambda field: bicubic_enlarge(widefield(field.stack.raw), 2)), *wieners]
 
 
 def _wiener(field: Field, *, setting: str) -> np.ndarray:

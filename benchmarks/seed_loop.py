@@ -5,11 +5,11 @@
     python benchmarks/seed_loop.py seed_fields/dataset-wiener --cpu-minutes 4 --page docs/seed-comparison.md
 
 Each loop runs in a process of its own, in turns, on one thread. Speed is counted in processor time, so that
-other work on the machine does not decide. The seed's loop is written after the description of its code: one
-TIFF file per frame read at every step, batch 1, float32, tensors in the usual layout, Adam, mean absolute plus
-five times mean squared error. Its pass over the training and the validation set at the start of every epoch
-is left out, which is in its favour. With --cpu-minutes every loop gets that much processor time, and its last
-weights are measured on the validation fields, each image by its own BatchNorm statistics as the seed predicts.
+other work on the machine does not decide. The seed's loop is written after the description of its code:
+one TIFF file per frame read at every step, batch 1, float32, tensors in the usual layout, Adam, mean absolute
+plus five times mean squared error. Its pass over the training and the validation set at the start of every
+epoch is left out, which is in its favour. With --cpu-minutes every loop gets that much processor time, and
+its last weights are measured on the validation fields, each image by its own BatchNorm statistics.
 """
 
 from __future__ import annotations

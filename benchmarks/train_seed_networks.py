@@ -11,10 +11,10 @@ and for the matrix of structures
             --networks sim15 --schedules intended --cpu-minutes 60
     done
 
-Run folders are OUTPUT/NAME-SCHEDULE, as paper_tables.py takes them. Give the same command again to go on where
-it was stopped: finished runs are passed over, others resumed; a larger --cpu-minutes makes all longer. The
-recipe is the seed's (batch 1, its loss and learning rates); channels_last and bfloat16 are ours and only make
-it faster (--exact leaves them away). The learning rate of the seed falls after three epochs (snr: two).
+Run folders are OUTPUT/NAME-SCHEDULE, as paper_tables.py takes them. Give the same command again to go on
+where it was stopped: finished runs are passed over, others resumed; a larger --cpu-minutes makes all
+longer. The recipe is the seed's (batch 1, its loss and learning rates); channels_last and bfloat16 are ours
+and only make it faster (--exact leaves them away). The learning rate falls after three epochs (snr: two).
 """
 
 from __future__ import annotations
