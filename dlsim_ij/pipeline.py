@@ -27,6 +27,7 @@ from dlsim_ij.measuring import Measures, Reconstruct, measure
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA
 from dlsim_ij.quality.consistency import correlation_with_widefield
+from dlsim_ij.quality.doubtful import doubtful_pixels
 from dlsim_ij.reconstruction import widefield, wiener_sim
 from dlsim_ij.reconstruction.wiener_parameters import check_same_pixel, parameters_from_dict
 from dlsim_ij.results import Result
@@ -168,6 +169,7 @@ def reconstruct(
     acquisition: Acquisition | None = None
     measured: Measures | None = None
     maps: dict[str, np.ndarray | None] = {}
+    doubts: dict[str, float] = {}
     seconds = 0.0
     for number, (stack, native) in enumerate(zip(stacks, source, strict=True)):
         with scipy.fft.set_workers(threads or os.cpu_count() or 1):
@@ -209,6 +211,8 @@ def reconstruct(
                         ("error", measured.error_map), ("residual", measured.residual_map),
                     )
                 }  # fmt: skip
+        if number == 0:
+            doubts = _doubt_metrics(made, measured)
         made = {role: source.to_input_grid(image) for role, image in made.items()}
         if compare:
             even = widefield(stack)
@@ -221,8 +225,7 @@ def reconstruct(
 
     joined = {role: source.join(planes) for role, planes in images.items() if planes}
     metrics: dict[str, Any] = {"seconds": seconds}
-    if images["uncertainty"]:
-        metrics["uncertainty_percent"] = _uncertainty_percent(images["sr"][0], images["uncertainty"][0])
+    metrics |= doubts
     if compare:
         sigma_px = 0.21 * emission_nm / 1000 / na / (optics.pixel_size_um / 2)
         metrics["correlation_widefield"] = correlation_with_widefield(
@@ -301,10 +304,18 @@ def _detected(
     )  # fmt: skip
 
 
-def _uncertainty_percent(image: np.ndarray, uncertainty: np.ndarray) -> float:
-    """Return the mean uncertainty, in percent of the image's range (2 to 99.5 %)."""
-    low, high = np.percentile(image, (2, 99.5))
-    return 100 * float(uncertainty.mean()) / max(float(high - low), 1e-30)
+def _doubt_metrics(made: Mapping[str, np.ndarray], measured: Measures | None) -> dict[str, float]:
+    """Return how much of a result its own uncertainty and the raw frames put in doubt."""
+    if "uncertainty" not in made:
+        return {}
+    trip = measured.round_trip.get("sr") if measured is not None else None
+    doubt = doubtful_pixels(
+        made["sr"],
+        made["uncertainty"],
+        residual=None if trip is None else trip.map,
+        limit=None if trip is None else trip.expected[1],
+    )
+    return {"uncertainty_percent": doubt.uncertainty_percent, "doubtful_percent": doubt.percent}
 
 
 def _error_image(image: xr.DataArray, plane: np.ndarray | None) -> xr.DataArray | None:

@@ -106,11 +106,9 @@ def _output_scale(model: Model, low_light_scale: float) -> float:
 def removes_noise(model: Model) -> bool:
     """Whether a model makes frames of frames, as many as the acquisition has."""
     card = model.card
-    return (
-        card.input.get("kind") == "raw-frames"
-        and card.frames is not None
-        and model.network.out_channels == card.in_channels == card.frames.total
-    )
+    if card.input.get("kind") != "raw-frames" or card.frames is None:
+        return False
+    return bool(model.network.out_channels == card.in_channels == card.frames.total)
 
 
 def check_cascade(denoiser: Model, model: Model) -> None:
