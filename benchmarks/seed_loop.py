@@ -129,7 +129,7 @@ def measure(name: str, dataset: Path, steps: int, cpu_minutes: float | None) -> 
         far = 10**9
         settings = {
             "data": None, "threads": 1, "device": "cpu", "log_every": 1, "validate_every": far,
-            "checkpoint_every": far, **changes,
+            "checkpoint_every": far, "sample_pictures": 0, "check_memory": False, **changes,
         }  # fmt: skip
         if cpu_minutes is None:
             settings |= {"epochs": None, "steps": steps}

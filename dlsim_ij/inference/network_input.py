@@ -128,11 +128,8 @@ def _own_optics(card: ModelCard) -> Optics:
 def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> NetworkInput:
     enlargement = int(card.input.get("enlargement", 1))
     selection = frame_selection(str(card.input["selection"]))
-    if (
-        selection.summary == "max"
-    ):  # of the enlarged frames, as in training; the other way it is another image
-        frames = _enlarged(frames, enlargement, resize)
-        channels = select_frames(frames, selection.name)
+    if selection.summary == "max":  # of the enlarged frames, as in training: the order matters
+        channels = select_frames(_enlarged(frames, enlargement, resize), selection.name)
     else:
         channels = _enlarged(select_frames(frames, selection.name), enlargement, resize)
     if card.normalisation.get("kind") == "seed":
