@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Example: dlsim train configs/sim15.yaml --set steps=500 -o runs/first",
+    epilog="Example: dlsim train configs/sim15.yaml --set steps=500 -o runs/first\n\n"
+    "Example: dlsim train seed-sim15 --set data.options.dataset=dataset -o runs/seed",
 )
-@click.argument("config", type=options.ExistingPath)
+@click.argument("config")
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE",
     help="Override a setting, dots go deeper: --set optimiser.lr=1e-3. May be repeated.",
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @options.dry_run
 @options.common
 def command(
-    config: Path,
+    config: str,
     assignments: tuple[str, ...],
     output: Path | None,
     resume: bool,
@@ -46,12 +47,15 @@ def command(
 ) -> None:
     """Train a network from a configuration file.
 
+    CONFIG is a YAML file, or the name of a recipe of the paper: seed-sim15, seed-sim15-low, seed-sim3,
+    seed-sim4, seed-sim4-max, seed-snr, seed-scunet, seed-srrf5. A recipe wants its dataset:
+    --set data.options.dataset=DIR.
+
     The run folder gets the settings, history.csv, loss.png, sample pictures, checkpoints, the finished
     model, which the other verbs take as --model DIR/model, and its scores (table.md). Ctrl-C leaves a
     checkpoint; --resume goes on from it.
     """
-    from dlsim_ij.config import parse_overrides, read_settings
-    from dlsim_ij.training.settings import TrainingConfig
+    from dlsim_ij.config import parse_overrides
 
     overrides = parse_overrides(assignments)
     given = {
@@ -61,9 +65,9 @@ def command(
         "output": None if output is None else str(output),
     }
     overrides |= {key: value for key, value in given.items() if value is not None}
-    settings = read_settings(config, TrainingConfig, overrides)
+    settings = _settings(config, overrides)
     if settings.output is None:
-        settings = settings.model_copy(update={"output": str(Path("runs") / config.stem)})
+        settings = settings.model_copy(update={"output": str(Path("runs") / Path(config).stem)})
     if dry_run:
         _describe(settings, resume, as_json)
         return
@@ -75,6 +79,18 @@ def command(
     score = _score(result.metrics)
     text = f"{result.stopped} after {result.step} steps; the model is {result.model_dir}{score}"
     options.print_result(result.to_dict(), as_json, text)
+
+
+def _settings(config: str, overrides: dict[str, Any]) -> TrainingConfig:
+    """Read a file, or make the recipe of that name: a word that is no file and does not look like one."""
+    from dlsim_ij.config import read_settings
+    from dlsim_ij.training.recipes import make_recipe
+    from dlsim_ij.training.settings import TrainingConfig
+
+    path = Path(config)
+    if path.is_file() or path.suffix or path.name != config:
+        return read_settings(path, TrainingConfig, overrides)
+    return make_recipe(config, overrides)
 
 
 class _Bar:

@@ -14,7 +14,7 @@ from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles.card import ModelCard
 from dlsim_ij.datasets.inputs import input_kind, input_kinds, network_inputs
 from dlsim_ij.datasets.normalise import Scaling, robust_scaling
-from dlsim_ij.datasets.selection import select_frames
+from dlsim_ij.datasets.selection import frame_selection, select_frames
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.results import Result
@@ -125,9 +125,11 @@ def _own_optics(card: ModelCard) -> Optics:
 
 def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> NetworkInput:
     enlargement = int(card.input.get("enlargement", 1))
-    channels = select_frames(frames, str(card.input["selection"]))
-    if enlargement > 1:
-        channels = np.asarray(resize(channels, enlargement), dtype=np.float32)
+    selection = frame_selection(str(card.input["selection"]))
+    if selection.summary == "max":  # of the enlarged frames, as in training: the order matters
+        channels = select_frames(_enlarged(frames, enlargement, resize), selection.name)
+    else:
+        channels = _enlarged(select_frames(frames, selection.name), enlargement, resize)
     if card.normalisation.get("kind") == "seed":
         scaling = Scaling(offset=0.0, scale=float(card.normalisation["input"]))
         counts = Scaling(offset=0.0, scale=float(card.normalisation["output"]))
@@ -137,3 +139,9 @@ def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> Network
         counts = Scaling(offset=0.0, scale=scaling.scale * gain)
     # the seed cast negative numbers to huge unsigned ones; they are noise about zero
     return NetworkInput(channels=scaling.apply(channels), scaling=scaling, counts=counts, negative=False)
+
+
+def _enlarged(frames: NDArray[Any], enlargement: int, resize: Resize) -> NDArray[np.float32]:
+    if enlargement == 1:
+        return np.asarray(frames, dtype=np.float32)
+    return np.asarray(resize(np.asarray(frames, dtype=np.float32), enlargement), dtype=np.float32)

@@ -35,7 +35,7 @@ from dlsim_ij.training.memory import MemoryEstimate
 from dlsim_ij.training.objective import objective, validation_loss
 from dlsim_ij.training.optimiser import make_optimiser
 from dlsim_ij.training.outcome import Progress, TrainingResult
-from dlsim_ij.training.pace import Pace
+from dlsim_ij.training.pace import Pace, Spent
 from dlsim_ij.training.record import Record
 from dlsim_ij.training.run_folder import RunFolder, describe_environment
 from dlsim_ij.training.sampler import EpochSampler
@@ -142,14 +142,13 @@ class _Run:
         self.sampler = EpochSampler(len(source), config.batch_size, config.seed)
         self.total_steps = config.steps or (config.epochs or 0) * self.sampler.steps_per_epoch
         self.step = 0
-        self.seconds = 0.0  # of training before this start
         self.best: dict[str, Any] | None = None  # {"step": ..., **Validation}
         self.last_validation: dict[str, Any] | None = None
         self.without_progress = 0  # validations since the best one
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # since the last row
         self.loss_count = 0
         self.started, self.started_at = time.monotonic(), 0
-        self.pace = Pace()
+        self.pace, self.spent = Pace(), Spent()
 
     @property
     def epoch(self) -> int:
@@ -160,10 +159,12 @@ class _Run:
         """Step until the end, an early stop, or a signal."""
         config = self.config
         self.started, self.started_at = time.monotonic(), self.step
+        self.spent.restart()
         self.pace.restart()
-        while self.step < self.total_steps and not self.stopped_early():
+        at_end = self.at_end()
+        while not at_end and not self.stopped_early():
             self.advance()
-            at_end = self.step == self.total_steps
+            at_end = self.at_end()
             improved = False
             if at_end or self.step % config.validate_every == 0:
                 improved = self.validate_and_log()
@@ -241,7 +242,7 @@ class _Run:
             "train_loss": train_loss,
             "valid_loss": found.loss if found else None,
             "valid_psnr_db": found.psnr_db if found else None,
-            "seconds": self.seconds_so_far(),
+            "seconds": self.spent.wall,
             "samples_per_s": rate,
         }
         self.record.row(values, found)
@@ -289,9 +290,11 @@ class _Run:
         patience = self.config.early_stop_patience
         return patience is not None and self.without_progress >= patience
 
-    def seconds_so_far(self) -> float:
-        """Training time, over all starts."""
-        return self.seconds + time.monotonic() - self.started
+    def at_end(self) -> bool:
+        """Whether all steps are done, or the processor time that the settings give."""
+        limit = self.config.max_cpu_minutes
+        late = limit is not None and self.step > 0 and self.spent.cpu >= 60 * limit
+        return late or self.step >= self.total_steps
 
     @contextmanager
     def exported_weights(self) -> Iterator[None]:
@@ -312,7 +315,7 @@ class _Run:
         values = {
             "step": self.step,
             "samples": self.sampler.samples,
-            "seconds": self.seconds_so_far(),
+            **self.spent.values(),
             "best": self.best,
             "last_validation": self.last_validation,
             "without_progress": self.without_progress,
@@ -336,7 +339,8 @@ class _Run:
         )  # fmt: skip
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = values["loss_count"]
-        self.step, self.seconds = values["step"], values["seconds"]
+        self.step = values["step"]
+        self.spent.restore(values)
         self.best, self.last_validation = values["best"], values["last_validation"]
         self.without_progress = values["without_progress"]
 
@@ -351,7 +355,7 @@ class _Run:
 
     def finish(self) -> TrainingResult:
         """Draw the history and write the model."""
-        seconds = self.seconds_so_far()
+        seconds = self.spent.wall
         self.folder.draw_history()
         scores = self.last_validation
         with self.exported_weights() if self.config.export == "last" or self.best is None else nullcontext():
@@ -369,7 +373,11 @@ class _Run:
                 self.config,
                 name=self.folder.path.name,
                 data=self.source.describe(),
-                training={"step": scores["step"] if scores else self.step, "seconds": round(seconds)},
+                training={
+                    "step": scores["step"] if scores else self.step,
+                    "seconds": round(seconds),
+                    "cpu_seconds": round(self.spent.cpu),
+                },
                 scores={"validation": scores, "table": for_card(table)} if scores else {},
             )
         return TrainingResult(
@@ -377,7 +385,7 @@ class _Run:
             model_dir=self.folder.model,
             step=self.step,
             epoch=self.epoch,
-            stopped="finished" if self.step >= self.total_steps else "early stop",
+            stopped="finished" if self.at_end() else "early stop",
             best=self.best,
             metrics={**(scores or {}), "seconds": seconds},
         )
