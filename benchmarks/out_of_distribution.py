@@ -64,6 +64,10 @@ def _same(conditions: Conditions, rng: np.random.Generator) -> Conditions:
     return conditions
 
 
+def _phase_major(raw: np.ndarray) -> np.ndarray:
+    return raw.reshape(3, 5, *raw.shape[1:]).swapaxes(0, 1).reshape(raw.shape)
+
+
 def _swapped(raw: np.ndarray) -> np.ndarray:
     order = np.arange(15)
     order[[2, 8]] = order[[8, 2]]
@@ -73,7 +77,7 @@ def _swapped(raw: np.ndarray) -> np.ndarray:
 CASES: dict[str, tuple[Change, Order, str | None]] = {
     "as it should be, 300 photons": (_same, np.asarray, None),
     "as it should be, 3 photons": (_replaced(photons=3.0), np.asarray, None),
-    "frames phase-major": (_same, lambda raw: raw.reshape(3, 5, *raw.shape[1:]).swapaxes(0, 1).reshape(raw.shape), None),
+    "frames phase-major": (_same, _phase_major, None),
     "two frames of different angles swapped": (_same, _swapped, None),
     "period 205 nm": (_period(205.0), np.asarray, None),
     "period 400 nm": (_period(400.0), np.asarray, None),
@@ -84,7 +88,9 @@ CASES: dict[str, tuple[Change, Order, str | None]] = {
     "another structure: beads": (_same, np.asarray, "beads"),
     "empty field": (_same, np.asarray, "empty"),
     "30 times more haze than light in focus": (_replaced(haze=30.0, haze_sigma_px=10.0), np.asarray, None),
-    "spherical aberration, 0.2 waves rms": (_replaced(aberration=Aberration(spherical_waves=0.2)), np.asarray, None),
+    "spherical aberration, 0.2 waves rms": (
+        _replaced(aberration=Aberration(spherical_waves=0.2)), np.asarray, None,
+    ),
 }  # fmt: skip
 
 
