@@ -27,6 +27,7 @@ from dlsim_ij.measuring import Measures, Reconstruct, measure
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA
 from dlsim_ij.quality.consistency import correlation_with_widefield
+from dlsim_ij.quality.doubtful import doubtful_pixels
 from dlsim_ij.reconstruction import widefield, wiener_sim
 from dlsim_ij.reconstruction.wiener_parameters import check_same_pixel, parameters_from_dict
 from dlsim_ij.results import Result
@@ -91,6 +92,7 @@ def reconstruct(
     *,
     model: str | Model = "sim15",
     target: str | None = None,
+    denoiser: Model | None = None,
     pixel_size_um: float | None = None,
     na: float = PAPER_NA,
     emission_nm: float = PAPER_EMISSION_NM,
@@ -115,6 +117,8 @@ def reconstruct(
         Name of a shipped model, a model folder, or a loaded model.
     target : str, optional
         Which of the model's images, see `dlsim_ij.inference.predict`.
+    denoiser : Model, optional
+        Makes bright frames of dark ones before `model` sees them, see `dlsim_ij.inference.cascade`.
     pixel_size_um : float, optional
         Pixel of `raw` in micrometres, if `raw` does not tell or tells wrong.
     na, emission_nm : float
@@ -151,9 +155,10 @@ def reconstruct(
         The stack cannot be used, does not look like a SIM acquisition, or does not fit the model.
     """
     from dlsim_ij.images import bicubic_enlarge
-    from dlsim_ij.inference import load_model, predict
+    from dlsim_ij.inference import cascade, load_model, predict
 
     loaded = load_model(model) if isinstance(model, str) else model
+    apply = predict if denoiser is None else partial(cascade, denoiser)
     array = _as_array(raw)
     source = native_stacks(array, layout=layout, pixel_size_um=pixel_size_um)
     stacks, enlarged = source.stacks, source.enlargement is not None
@@ -164,6 +169,7 @@ def reconstruct(
     acquisition: Acquisition | None = None
     measured: Measures | None = None
     maps: dict[str, np.ndarray | None] = {}
+    doubts: dict[str, float] = {}
     seconds = 0.0
     for number, (stack, native) in enumerate(zip(stacks, source, strict=True)):
         with scipy.fft.set_workers(threads or os.cpu_count() or 1):
@@ -174,7 +180,7 @@ def reconstruct(
                 raise LayoutError(message, f"{hint} (--force goes on nevertheless)")
             native = arrange(native, found)  # with force: the patterns belong to the sorted frames
             start = time.perf_counter()
-            prediction = predict(
+            prediction = apply(
                 loaded, native, target=target, patterns=found.patterns, optics=optics, tile_px=tile_px,
                 threads=threads,
             )  # fmt: skip
@@ -182,7 +188,7 @@ def reconstruct(
             if prediction.image.ndim != 2:
                 raise ModelError(
                     f"the model '{loaded.name}' gives {len(prediction.image)} frames, no finer image",
-                    "call dlsim_ij.inference.predict, and hand its frames to a model that makes one",
+                    "put it before a model that makes one: dlsim predict --model SIM --denoiser SNR",
                 )
             made: dict[str, np.ndarray] = {"sr": prediction.image}
             if prediction.uncertainty is not None:
@@ -191,7 +197,7 @@ def reconstruct(
                 made["wiener"] = _wiener(native, found, prediction.scaling)
             if compare and measures and number == 0:
                 network = partial(
-                    predict, loaded, target=target, optics=optics, tile_px=tile_px, threads=threads
+                    apply, loaded, target=target, optics=optics, tile_px=tile_px, threads=threads
                 )
                 compared = {role: made[role] for role in ("sr", "wiener")}
                 measured = measure(
@@ -205,6 +211,8 @@ def reconstruct(
                         ("error", measured.error_map), ("residual", measured.residual_map),
                     )
                 }  # fmt: skip
+        if number == 0:
+            doubts = _doubt_metrics(made, measured)
         made = {role: source.to_input_grid(image) for role, image in made.items()}
         if compare:
             even = widefield(stack)
@@ -217,8 +225,7 @@ def reconstruct(
 
     joined = {role: source.join(planes) for role, planes in images.items() if planes}
     metrics: dict[str, Any] = {"seconds": seconds}
-    if images["uncertainty"]:
-        metrics["uncertainty_percent"] = _uncertainty_percent(images["sr"][0], images["uncertainty"][0])
+    metrics |= doubts
     if compare:
         sigma_px = 0.21 * emission_nm / 1000 / na / (optics.pixel_size_um / 2)
         metrics["correlation_widefield"] = correlation_with_widefield(
@@ -241,7 +248,7 @@ def reconstruct(
         warnings=tuple(warnings),
         metrics=metrics,
         measures=measured,
-        model=loaded.name,
+        model=loaded.name if denoiser is None else f"{denoiser.name} + {loaded.name}",
         seconds=seconds,
     )
 
@@ -297,10 +304,18 @@ def _detected(
     )  # fmt: skip
 
 
-def _uncertainty_percent(image: np.ndarray, uncertainty: np.ndarray) -> float:
-    """Return the mean uncertainty, in percent of the image's range (2 to 99.5 %)."""
-    low, high = np.percentile(image, (2, 99.5))
-    return 100 * float(uncertainty.mean()) / max(float(high - low), 1e-30)
+def _doubt_metrics(made: Mapping[str, np.ndarray], measured: Measures | None) -> dict[str, float]:
+    """Return how much of a result its own uncertainty and the raw frames put in doubt."""
+    if "uncertainty" not in made:
+        return {}
+    trip = measured.round_trip.get("sr") if measured is not None else None
+    doubt = doubtful_pixels(
+        made["sr"],
+        made["uncertainty"],
+        residual=None if trip is None else trip.map,
+        limit=None if trip is None else trip.expected[1],
+    )
+    return {"uncertainty_percent": doubt.uncertainty_percent, "doubtful_percent": doubt.percent}
 
 
 def _error_image(image: xr.DataArray, plane: np.ndarray | None) -> xr.DataArray | None:

@@ -16,7 +16,7 @@ from dlsim_ij.tuning_job import TuneRequest, prepare, tune
 DEMO = Path(__file__).parent / "demo_raw.tif"
 SHORT = {
     "steps": 2, "batch_size": 2, "patch_px": 32, "data.options.fields": 2, "data.options.field_px": 64,
-    "data.options.renew_epochs": None, "data.options.test_fields": 1, "precision": "float32",
+    "data.options.renew_epochs": None, "data.options.proof_fields": 1, "precision": "float32",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import click
 from dlsim_ij.cli import options
 from dlsim_ij.cli.inputs import warn, work_through
 from dlsim_ij.cli.parameters import calibration, read_parameters
+from dlsim_ij.cli.seed_weights import load_given, seed_weights
 from dlsim_ij.errors import ModelError
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Which of the model's images: wiener (as a bright stack looks), or object (no haze, no halos).",
 )
+@click.option(
+    "--denoiser", metavar="NAME",
+    help="A network that makes bright frames of dark ones, such as seed-snr: --model then sees its frames.",
+)  # fmt: skip
+@seed_weights
 @options.acquisition
 @calibration
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
@@ -47,6 +53,10 @@ def command(
     output: Path,
     model: str,
     target: str | None,
+    denoiser: str | None,
+    trust_pickle: bool,
+    recipe: str | None,
+    maxima: tuple[float, float] | None,
     parameters_file: Path | None,
     pixel_size_um: float | None,
     na: float,
@@ -85,13 +95,17 @@ def command(
     from dlsim_ij.files import make_folder, refuse_existing
     from dlsim_ij.images import read_image, write_image
     from dlsim_ij.inference import load_model
+    from dlsim_ij.inference.chain import check_cascade
     from dlsim_ij.pipeline import reconstruct
 
     for own in paths.values():
         for path in own.values():
             refuse_existing(path, overwrite)
     known = read_parameters(parameters_file)
-    loaded = load_model(model, batchnorm=batchnorm)
+    loaded = load_given(model, trust_pickle=trust_pickle, recipe=recipe, maxima=maxima, batchnorm=batchnorm)
+    first = None if denoiser is None else load_model(denoiser, batchnorm=batchnorm)
+    if first is not None:
+        check_cascade(first, loaded)
     if uncertainty and not loaded.tells_uncertainty:
         raise ModelError(
             f"the model '{loaded.name}' does not tell how sure it is", "leave --uncertainty away"
@@ -99,9 +113,9 @@ def command(
 
     def work(item: ImageInput) -> None:
         done = reconstruct(
-            read_image(item.path), model=loaded, target=target, pixel_size_um=pixel_size_um, na=na,
-            emission_nm=emission_nm, layout=layout, calibration=known, tile_px=tile_px, threads=threads,
-            force=force, compare=False,
+            read_image(item.path), model=loaded, target=target, denoiser=first,
+            pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm, layout=layout, calibration=known,
+            tile_px=tile_px, threads=threads, force=force, compare=False,
         )  # fmt: skip
         images = {"output": done.sr, "uncertainty": done.uncertainty}
         for role, path in paths[item].items():

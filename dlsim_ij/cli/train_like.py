@@ -41,7 +41,7 @@ def like_options(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
-def the_configuration(inputs: tuple[Path, ...], **of_stacks: Any) -> Path:
+def the_configuration(inputs: tuple[str, ...], **of_stacks: Any) -> str:
     """Return the one configuration file of a training without ``--like``.
 
     Raises
@@ -51,7 +51,7 @@ def the_configuration(inputs: tuple[Path, ...], **of_stacks: Any) -> Path:
     """
     if len(inputs) != 1:
         raise ConfigError(
-            f"{len(inputs)} configuration files were given, one is needed",
+            f"{len(inputs)} configurations were given, one is needed",
             "dlsim train CONFIG, or dlsim train --like RAW... to tune a model to your stacks",
         )
     given = [name for name, value in of_stacks.items() if value is not None]
@@ -62,7 +62,7 @@ def the_configuration(inputs: tuple[Path, ...], **of_stacks: Any) -> Path:
 
 
 def tune_to(
-    inputs: tuple[Path, ...],
+    inputs: tuple[str, ...],
     assignments: tuple[str, ...],
     output: Path | None,
     *,
@@ -77,7 +77,7 @@ def tune_to(
     """Tune a model to raw stacks; return the exit code: 1 if it did not get better."""
     if not inputs:
         raise ConfigError("--like without a raw stack", "for example dlsim train --like raw.tif -o tuned")
-    configs = [path for path in inputs if path.suffix.lower() in _CONFIG_ENDINGS]
+    configs = [word for word in inputs if word.lower().endswith(_CONFIG_ENDINGS)]
     if configs:
         raise ConfigError(
             f"{configs[0]} is a configuration, and --like takes raw stacks",
@@ -97,7 +97,9 @@ def tune_to(
     given = {name: of_stacks[name] for name in _OWN if of_stacks[name] is not None}
     if seed is not None:
         given["seed"] = seed
-    request = TuneRequest(raws=inputs, output=output, overrides=overrides, resume=resume, **given)
+    request = TuneRequest(
+        raws=tuple(map(Path, inputs)), output=output, overrides=overrides, resume=resume, **given
+    )
     shown = options.show_progress()
     prepared = prepare(request)
     if shown:

@@ -7,14 +7,16 @@ repeated without the raw files.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 import dlsim_ij
 from dlsim_ij.config import make_settings
@@ -29,6 +31,7 @@ from dlsim_ij.simulation import Conditions, Spread, conditions_from_dict, draw_a
 FloatArray = NDArray[np.floating]
 
 _VERSION = 1
+_PROOF_SEED = 55_555_333  # no training, validation or test has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +86,13 @@ class LikeOptions(FieldOptions):
         File of fitted conditions, from ``dlsim train --like``.
     scenes : float
         Fraction of fields whose object is a scene of the stacks.
+    proof_fields : int
+        Fields per structure and light level (`validation_photons`) of the proof.
     """
 
     like: str
     scenes: Fraction = 0.0
+    proof_fields: PositiveInt = 6
 
 
 def make_source(options: Mapping[str, Any], *, patch_px: int, seed: int) -> LikePairs:
@@ -110,6 +116,10 @@ class LikePairs(FieldPairs[LikeOptions]):
     def options_held_out(self) -> LikeOptions:
         """Return the options without the scenes, which training has seen."""
         return self.options.model_copy(update={"scenes": 0.0})
+
+    def proof(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
+        """Yield fields as `validation` does, others again, on which two models are compared."""
+        yield from self._held_out(_PROOF_SEED, self.options.proof_fields)
 
     def describe(self) -> dict[str, Any]:
         """Return the recipe, and what a user of the model must know."""

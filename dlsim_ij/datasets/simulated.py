@@ -221,12 +221,13 @@ class SimulatedPairs(FieldPairs[SimulatedOptions]):
         """Return the recipe, and what a user of the model must know."""
         optics = Optics()
         phases = [5] * (self.options.three_phases < 1) + [3] * (self.options.three_phases > 0)
+        step = phases[0] if self.kind.one_per_angle else 1
         return {
             "kind": "simulated",
             "seed": self.seed,
             **self.options.model_dump(mode="json", exclude={"workers"}),
             "card": {
-                "frames": {"total": 3 * phases[0], "selection": list(range(3 * phases[0]))},
+                "frames": {"total": 3 * phases[0], "selection": list(range(0, 3 * phases[0], step))},
                 "input": {"kind": self.options.inputs, "n_angles": 3, "n_phases": phases},
                 "outputs": list(self.options.targets),
                 "normalisation": {"kind": "robust"},

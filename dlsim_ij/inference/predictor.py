@@ -24,12 +24,11 @@ from dlsim_ij.inference.network_input import Resize, known_input, make_input
 from dlsim_ij.inference.tiles import plan_axis
 from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
 from dlsim_ij.optics import Optics, Pattern
+from dlsim_ij.quality.doubtful import HALF_WIDTH_SD
 from dlsim_ij.results import Result
 from dlsim_ij.torch_device import choose_device, limited_threads
 
 Progress = Callable[[int, int], None]
-
-HALF_WIDTH_SD = 1.645  # half the width of a 90 % interval, in standard deviations of a normal error
 
 # Up to this side of the network's input a field runs whole: margins cost time. The network's own memory for a
 # larger field is that for one tile of this size.

@@ -7,11 +7,14 @@ with nothing learned it returns that.
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _FIRST_HALF_WIDTH = 0.05  # of the normalised range, before anything is learned
+_WIDEST = 8.0  # of the logarithm: far beyond any image, and far from overflow
 
 
 class _Block(nn.Module):
@@ -56,7 +59,7 @@ class NativeUNet(nn.Module):
     """
 
     side_multiple = 8
-    receptive_radius_px = 56  # how far an input pixel can act; a test measures 52
+    receptive_radius_px = 56  # how far an input pixel can act; a test measures 53
 
     def __init__(
         self,
@@ -84,11 +87,13 @@ class NativeUNet(nn.Module):
         self.head = _head(width, images * scale**2, 0.0)
         if residual_channels:
             self.residual_gain = nn.Parameter(torch.ones(images))
-        self.half_width: nn.Conv2d | None = None
+        self.half_width: nn.Sequential | None = None
         if interval:
-            # softplus turns this into the first half width
-            bias = float(torch.log(torch.expm1(torch.tensor(_FIRST_HALF_WIDTH))))
-            self.half_width = _head(width, images * scale**2, bias)
+            self.half_width = nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate"),
+                nn.LeakyReLU(0.1),
+                _head(width, images * scale**2, log(_FIRST_HALF_WIDTH)),
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, out_channels, scale H, scale W)."""
@@ -106,7 +111,8 @@ class NativeUNet(nn.Module):
         if self.residual_channels:
             out = out + torch.cat([gain * start for gain in self.residual_gain], dim=1)
         if self.half_width is not None:
-            out = torch.cat([out, functional.softplus(self.half_width(x))], dim=1)
+            logarithm = self.half_width(x).float().clamp(max=_WIDEST)
+            out = torch.cat([out, logarithm.exp()], dim=1)
         return functional.pixel_shuffle(out, self.scale)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 INTERVAL_LEVEL = 0.9  # share of pixels whose error the half width is to exceed
+SMALLEST_ERROR = 1e-3  # of the normalised range; no one asks for better
 
 
 def seed_loss(prediction: Tensor, target: Tensor) -> Tensor:
@@ -31,22 +32,21 @@ def relative_l1(prediction: Tensor, target: Tensor) -> Tensor:
     So dim and hazy fields count as much as bright ones; 0.02 keeps an empty field (normalised to a
     range of about 1) from dominating.
     """
-    return _relative((prediction - target).abs(), target)
+    error = (prediction - target).abs().flatten(2).mean(2)
+    spread = target.flatten(2).std(2, correction=0)
+    return (error / (spread + 0.02)).mean()
 
 
 def interval_loss(half_width: Tensor, prediction: Tensor, target: Tensor) -> Tensor:
     """Pinball loss of an interval about the prediction: least when it holds 90 % of what is like it.
 
-    Koenker & Bassett, Econometrica 46, 33 (1978), of the absolute error; in the units of `relative_l1`.
-    The prediction gets no gradient from it: the image must not become worse to be told easily.
+    Koenker & Bassett, Econometrica 46, 33 (1978), of the logarithm of the absolute error: a quantile stays
+    one under a logarithm, and so the dark parts of a field count as much as the bright ones. The prediction
+    gets no gradient from it: the image must not become worse to be told easily.
     """
-    excess = (prediction - target).detach().abs() - half_width
-    return _relative((INTERVAL_LEVEL * excess).maximum((INTERVAL_LEVEL - 1) * excess), target)
-
-
-def _relative(error: Tensor, target: Tensor) -> Tensor:
-    spread = target.flatten(2).std(2, correction=0)
-    return (error.flatten(2).mean(2) / (spread + 0.02)).mean()
+    error = (prediction - target).detach().abs()
+    excess = (error + SMALLEST_ERROR).log() - (half_width + SMALLEST_ERROR).log()
+    return (INTERVAL_LEVEL * excess).maximum((INTERVAL_LEVEL - 1) * excess).mean()
 
 
 def split_output(output: Tensor, images: int) -> tuple[Tensor, Tensor | None]:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from dlsim_ij.bundles.bundle import Bundle, load_bundle
-from dlsim_ij.config import make_settings, read_settings, set_dotted
+from dlsim_ij.config import make_settings, override, read_settings
 from dlsim_ij.datasets.inputs import input_kind, input_kinds
 from dlsim_ij.datasets.like import FittedStacks, LikePairs, make_source, write_fitted
 from dlsim_ij.errors import ConfigError, DataError, ModelError, OutputError
@@ -21,7 +21,8 @@ from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA
 from dlsim_ij.processes import available_processors
 from dlsim_ij.results import Result
 from dlsim_ij.torch_device import limited_threads
-from dlsim_ij.training.loop import Progress, train
+from dlsim_ij.training.loop import train
+from dlsim_ij.training.outcome import Progress
 from dlsim_ij.training.recipes import like
 from dlsim_ij.training.run_folder import RunFolder
 from dlsim_ij.training.settings import TrainingConfig
@@ -227,7 +228,7 @@ def tune(
         tell(f"measuring '{prepared.start.name}' as it is")
         targets = list(source.output_names)
         with limited_threads(config.threads):
-            fields = held_out(source.test())
+            fields = held_out(source.proof())
             model = load_model(request.model, device=config.device)
             before, own_before = score_fields(model, fields, targets), score_stacks(model, stacks, targets)
         measuring = time.monotonic() - began
@@ -303,8 +304,7 @@ def _config(request: TuneRequest, start: Bundle, photons: tuple[float, float], s
         workers=min(4, max(1, available_processors() - 1)), seed=request.seed,
     )  # fmt: skip
     settings = recipe.model_dump(mode="json")
-    for key, value in request.overrides.items():
-        set_dotted(settings, key, value)
+    override(settings, request.overrides)
     if settings.get("epochs") is not None and "steps" not in request.overrides:
         settings["steps"] = None
     settings["output"] = str(request.training)

@@ -40,7 +40,7 @@ class HeldOut:
 
 
 def held_out(samples: Iterable[tuple[Tensor, Tensor, str]]) -> list[HeldOut]:
-    """Keep the fields of a source's ``test``."""
+    """Keep the fields of `LikePairs.proof`."""
     return [
         HeldOut(channels=inputs[0].numpy(), truths=targets[0].numpy(), group=group)
         for inputs, targets, group in samples

@@ -17,7 +17,7 @@ from dlsim_ij.tuning_job import TuneRequest, prepare, tune
 ROOT = Path(__file__).parents[2]
 TINY = {
     "data.options.fields": 4, "data.options.field_px": 64, "data.options.renew_epochs": None, "patch_px": 32,
-    "data.options.structures": ["microtubules", "actin"], "data.options.test_fields": 2, "batch_size": 4,
+    "data.options.structures": ["microtubules", "actin"], "data.options.proof_fields": 2, "batch_size": 4,
     "threads": 1, "device": "cpu", "precision": "float32",
 }  # fmt: skip
 SETTINGS = [word for key, value in TINY.items() for word in ("--set", f"{key}={json.dumps(value)}")]
@@ -155,8 +155,8 @@ def test_a_dry_run_shows_fit_and_settings_and_writes_nothing(folder, capsys):
         (["--like", "demo_raw.tif", "-o", "tuned", "--resume"], "no tuning to resume", "--resume away"),
         (["--like", "demo_raw.tif", "-o", "tuned", "--set", "stepps=3"], "unknown setting 'stepps'", "steps"),
         (["--like", "demo_raw.tif", "-o", "tuned", "--set", "data.kind=simulated"], "like your stacks", ""),
-        ([], "0 configuration files", "--like RAW"),
-        (["a.yaml", "b.yaml"], "2 configuration files", "--like RAW"),
+        ([], "0 configurations", "--like RAW"),
+        (["a.yaml", "b.yaml"], "2 configurations", "--like RAW"),
         (["sim15.yaml", "--minutes", "3"], "--minutes goes with --like", ""),
         (["sim15.yaml", "--pixel-size", "0.06"], "--pixel-size goes with --like", ""),
     ],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from dlsim_ij.datasets.footprint import data_bytes
 from dlsim_ij.datasets.like import (
     FittedStack,
     FittedStacks,
@@ -27,6 +28,7 @@ from dlsim_ij.simulation.conditions import Conditions, make_pattern
 TINY = {
     "fields": 2, "field_px": 64, "photons": [[50, 100]], "structures": ["points", "actin"],
     "targets": ["wiener", "object"], "validation_photons": [70], "validation_fields": 1, "test_fields": 1,
+    "proof_fields": 1,
 }  # fmt: skip
 
 
@@ -81,6 +83,12 @@ def test_a_training_is_repeated_from_the_file_alone(file, tmp_path):
     assert tuple(two.shape) == (2, 2, 64, 64)
 
 
+def test_the_memory_of_the_pool_is_told_beforehand(file):
+    options = {**TINY, "like": str(file)}
+    pool = make_source(options, patch_px=32, seed=3)._pool
+    assert data_bytes("like", options) == pool.inputs.nbytes + pool.targets.nbytes
+
+
 def test_the_card_tells_the_microscope_and_no_path(file):
     told = make_source({**TINY, "like": str(file)}, patch_px=32, seed=3).describe()
     assert told["card"]["input"] == {"kind": "wiener-channels", "n_angles": 3, "n_phases": [3]}
@@ -101,6 +109,11 @@ def test_held_out_fields_hold_no_scene_that_training_saw(file):
     )
     for (a, _, _), (b, _, _) in zip(plain.test(), only_scenes.test(), strict=True):
         assert (a == b).all()
+    for (a, _, _), (b, _, _), (c, _, _) in zip(
+        plain.proof(), only_scenes.proof(), plain.test(), strict=False
+    ):
+        assert (a == b).all()
+        assert not (a == c).all()
     trained = [s.batch(np.arange(2), np.random.default_rng(0))[1] for s in (plain, only_scenes)]
     assert not (trained[0] == trained[1]).all()
 

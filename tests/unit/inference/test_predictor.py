@@ -224,7 +224,7 @@ def test_other_errors_of_torch_stay_themselves(native, stack):
 def two_images(tmp_path):
     torch.manual_seed(3)
     network = create_network("native", width=4, images=2, interval=True)
-    for head in (network.head, network.half_width):
+    for head in (network.head, network.half_width[-1]):
         torch.nn.init.normal_(head.weight, std=0.05)
     card = {
         **WIENER_CARD,

@@ -20,7 +20,7 @@ def test_several_images_start_from_the_same_reconstruction():
 def test_half_widths_are_positive_whatever_was_learned():
     torch.manual_seed(0)
     network = create_network("native", in_channels=4, width=4, interval=True)
-    torch.nn.init.normal_(network.half_width.weight, std=5.0)
+    torch.nn.init.normal_(network.half_width[-1].weight, std=5.0)
     assert (network(10 * torch.randn(1, 4, 16, 16))[:, 1] >= 0).all()
 
 
