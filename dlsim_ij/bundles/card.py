@@ -65,15 +65,7 @@ class ModelCard(Settings):
 
     def takes(self, n_angles: int, n_phases: int) -> bool:
         """Tell whether the model is for stacks of so many angles and phases."""
-        return (
-            self.frames is not None
-            and self.frames.total == n_angles * n_phases
-            and self.input.get("n_angles", n_angles) == n_angles
-        )
-
-    @property
-    def frames_used(self) -> int | None:
-        """How many frames must be taken for it: all for a summary of them; None if the card does not tell."""
-        if self.frames is None:
-            return None
-        return self.frames.total if self.frames.summary else len(self.frames.selection)
+        if self.frames is None or self.input.get("n_angles", n_angles) != n_angles:
+            return False
+        phases = self.input.get("n_phases")
+        return n_phases in phases if phases else self.frames.total == n_angles * n_phases
