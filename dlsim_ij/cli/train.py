@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlsim_ij.cli import options
+from dlsim_ij.cli.train_like import like_options, the_configuration, tune_to
 
 if TYPE_CHECKING:
     from dlsim_ij.training import Progress, TrainingConfig
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="Example: dlsim train configs/sim15.yaml --set steps=500 -o runs/first\n\n"
-    "Example: dlsim train seed-sim15 --set data.options.dataset=dataset -o runs/seed",
+    "Example: dlsim train seed-sim15 --set data.options.dataset=dataset -o runs/seed\n\n"
+    "Example: dlsim train --like raw_1.tif raw_2.tif -o tuned",
 )
-@click.argument("config")
+@click.argument("inputs", nargs=-1, metavar="CONFIG | --like RAW...")
+@like_options
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE",
     help="Override a setting, dots go deeper: --set optimiser.lr=1e-3. May be repeated.",
 )  # fmt: skip
 @click.option(
     "-o", "--output", type=options.OutputPath, metavar="DIR",
-    help="Run folder (default: the file's own 'output', else runs/<name of CONFIG>).",
+    help="Run folder (default: the file's own 'output', else runs/<name of CONFIG>; with --like it must be "
+    "given).",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint of the run folder.")
 @click.option("--seed", type=click.IntRange(0), help="Random seed (default: the file's).")
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
 @options.dry_run
 @options.common
 def command(
-    config: str,
+    inputs: tuple[str, ...],
+    like: bool,
     assignments: tuple[str, ...],
     output: Path | None,
     resume: bool,
@@ -44,8 +49,9 @@ def command(
     threads: int | None,
     dry_run: bool,
     as_json: bool,
-) -> None:
-    """Train a network from a configuration file.
+    **of_stacks: Any,
+) -> int | None:
+    """Train a network from a configuration file, or tune one to your own stacks.
 
     CONFIG is a YAML file, or the name of a recipe of the paper: seed-sim15, seed-sim15-low, seed-sim3,
     seed-sim4, seed-sim4-max, seed-snr, seed-scunet, seed-srrf5. A recipe wants its dataset:
@@ -54,7 +60,18 @@ def command(
     The run folder gets the settings, history.csv, loss.png, sample pictures, checkpoints, the finished
     model, which the other verbs take as --model DIR/model, and its scores (table.md). Ctrl-C leaves a
     checkpoint; --resume goes on from it.
+
+    With --like, the simulator is fitted to raw stacks of yours, and a model is trained on for that
+    microscope: about 20 minutes on two cores, no ground truth needed. It is measured before and after on
+    simulated stacks that were held out, and against your own frames; if it is not better, it is not kept,
+    and the exit code is 1. DIR gets proof.md, proof.json, proof.png, and the model.
     """
+    if like:
+        return tune_to(
+            inputs, assignments, output, resume=resume, seed=seed, threads=threads, dry_run=dry_run,
+            as_json=as_json, make_bar=_Bar, **of_stacks,
+        )  # fmt: skip
+    config = the_configuration(inputs, **of_stacks)
     from dlsim_ij.config import parse_overrides
 
     overrides = parse_overrides(assignments)
@@ -70,7 +87,7 @@ def command(
         settings = settings.model_copy(update={"output": str(Path("runs") / Path(config).stem)})
     if dry_run:
         _describe(settings, resume, as_json)
-        return
+        return None
     options.set_threads(threads)
     from dlsim_ij.training import train
 
@@ -79,6 +96,7 @@ def command(
     score = _score(result.metrics)
     text = f"{result.stopped} after {result.step} steps; the model is {result.model_dir}{score}"
     options.print_result(result.to_dict(), as_json, text)
+    return None
 
 
 def _settings(config: str, overrides: dict[str, Any]) -> TrainingConfig:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.config import make_settings
+
+if TYPE_CHECKING:
+    from dlsim_ij.datasets.simulated import FieldOptions
 
 
 def data_bytes(kind: str, options: Mapping[str, Any]) -> int:
@@ -13,7 +16,7 @@ def data_bytes(kind: str, options: Mapping[str, Any]) -> int:
 
     Parameters
     ----------
-    kind : {"simulated", "prepared", "mixed"}
+    kind : {"simulated", "like", "prepared", "mixed"}
         As for `source.make_source`.
     options : mapping
         Settings of that kind.
@@ -29,7 +32,13 @@ def data_bytes(kind: str, options: Mapping[str, Any]) -> int:
         An option is unknown or out of range.
     """
     if kind == "simulated":
-        return _pool_bytes(options)
+        from dlsim_ij.datasets.simulated import SimulatedOptions
+
+        return _pool_bytes(make_settings(SimulatedOptions, options, where="data"))
+    if kind == "like":
+        from dlsim_ij.datasets.like import LikeOptions
+
+        return _pool_bytes(make_settings(LikeOptions, options, where="data"))
     if kind == "mixed":
         from dlsim_ij.datasets.mixed import MixedOptions
 
@@ -38,12 +47,11 @@ def data_bytes(kind: str, options: Mapping[str, Any]) -> int:
     return 0
 
 
-def _pool_bytes(options: Mapping[str, Any]) -> int:
+def _pool_bytes(settings: FieldOptions) -> int:
     """Return the size of the simulator's pool: float16 channels, and targets of twice the side."""
     from dlsim_ij.datasets.inputs import input_kind
-    from dlsim_ij.datasets.simulated import SimulatedOptions, SimulatedPairs
+    from dlsim_ij.datasets.simulated import SimulatedPairs
 
-    settings = make_settings(SimulatedOptions, options, where="data")
     per_pixel = input_kind(settings.inputs).channels + len(settings.targets) * SimulatedPairs.scale**2
     per_field = 2 * per_pixel * settings.field_px**2
     return settings.fields * len(settings.photons) * per_field

@@ -79,6 +79,7 @@ def close_source(source: SampleSource) -> None:
 # Each module has `make_source(options, *, patch_px, seed) -> SampleSource`, which validates `options`.
 _KINDS = {
     "simulated": "dlsim_ij.datasets.simulated",
+    "like": "dlsim_ij.datasets.like",
     "prepared": "dlsim_ij.datasets.pairs",
     "mixed": "dlsim_ij.datasets.mixed",
 }
@@ -89,8 +90,9 @@ def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: i
 
     Parameters
     ----------
-    kind : {"simulated", "prepared", "mixed"}
-        Samples from the simulator, from a folder that ``dlsim prepare`` wrote, or from several of those.
+    kind : {"simulated", "like", "prepared", "mixed"}
+        Samples from the simulator, from the simulator set to a user's stacks, from a folder that
+        ``dlsim prepare`` wrote, or from several of those.
     options : mapping
         Settings of that kind, validated there.
     patch_px : int

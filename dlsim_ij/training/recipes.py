@@ -1,5 +1,6 @@
-"""The seed's trainings as configurations: what Jin et al. did, to be compared with.
+"""Configurations as short functions: the seed's trainings, and fine-tuning to a user's microscope.
 
+The seed's is what Jin et al. did, to be compared with:
 Nat. Commun. 11, 1934 (2020), :doi:`10.1038/s41467-020-15784-x`, and its released code: Adam 1e-3,
 batch 1, 2000 epochs, no augmentation, inputs and targets divided by the maxima of the dataset, frames
 enlarged beforehand to the size of the output. The code's learning rate falls to 5e-6 after the first
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
+from dlsim_ij.bundles.card import ModelCard
 from dlsim_ij.config import did_you_mean, make_settings, override
 from dlsim_ij.errors import ConfigError
 from dlsim_ij.training.settings import (
@@ -102,6 +104,89 @@ def _seed(
         export="last",
         model=ModelSettings(description=f"The seed's {network} ({light} light)"),
     )
+
+
+def like(
+    model: str,
+    card: ModelCard,
+    fitted: str,
+    *,
+    photons: tuple[float, float],
+    steps: int,
+    workers: int = 1,
+    scenes: float = 0.1,
+    seed: int = 1,
+) -> TrainingConfig:
+    """Fine-tune a model of ours to fitted conditions, see `dlsim_ij.tuning_job`.
+
+    Parameters
+    ----------
+    model : str
+        What to start from: shipped name or folder.
+    card : ModelCard
+        Its card.
+    fitted : str
+        File of `datasets.like.write_fitted`.
+    photons : (float, float)
+        Range of the light level. Every field is exposed at its darker and at its brighter half.
+    steps, workers, seed
+        As in the configuration; `workers` make fields.
+    scenes : float
+        See `datasets.like.LikeOptions`.
+
+    Notes
+    -----
+    The learning rate is a seventh of what the model was trained with: it has to move, not to begin again.
+    The average of the weights is short, since there are few steps.
+    """
+    low, high = photons
+    middle = _rounded((low * high) ** 0.5)
+    every = max(1, steps // 4)
+    return TrainingConfig(
+        network=NetworkSettings(
+            name=card.architecture.name, options=card.architecture.options, initial=model
+        ),
+        data=DataSettings(
+            kind="like",
+            options={
+                "like": fitted,
+                "inputs": card.input["kind"],
+                "targets": list(card.outputs) or ["wiener"],
+                "fields": 160,
+                "field_px": 128,
+                "renew_epochs": 6,
+                "photons": [[low, middle], [middle, high]],
+                "mixtures": 0.25,
+                "scenes": scenes,
+                "workers": workers,
+                "validation_photons": [_rounded((low * middle) ** 0.5), _rounded((middle * high) ** 0.5)],
+                "validation_fields": 1,
+                "test_fields": 1,
+                "proof_fields": 6,
+            },
+        ),
+        steps=steps,
+        batch_size=8,
+        patch_px=56,
+        optimiser=OptimiserSettings(name="adamw", lr=3e-4),
+        schedule=ScheduleSettings(name="cosine", warmup_steps=min(30, max(1, steps // 10))),
+        ema_decay=0.99,
+        channels_last=True,
+        threads=1,
+        seed=seed,
+        validate_every=every,
+        checkpoint_every=every,
+        export="last",
+        model=ModelSettings(
+            name=f"{card.name}-tuned",
+            description=f"{card.name}, tuned to one microscope",
+            licence=card.licence,
+        ),
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 _RECIPES: dict[str, Callable[[str], TrainingConfig]] = {
