@@ -24,7 +24,7 @@ from doc_tables import put, table
 from fixed_fields import INNER, STRUCTURES, Field, fixed_fields
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
-from dlsim_ij.bundles import read_bundle
+from dlsim_ij.bundles.bundle import read_bundle
 from dlsim_ij.files import write_json
 from dlsim_ij.inference import Model, load_model, predict
 from dlsim_ij.quality.doubtful import HALF_WIDTH_SD
