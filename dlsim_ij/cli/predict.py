@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from dlsim_ij.cli import options
-from dlsim_ij.cli.inputs import warn, work_through
+from dlsim_ij.cli.inputs import part_bar, warn, work_through
+from dlsim_ij.errors import ConfigError
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from dlsim_ij.images import ImageInput
 
 
@@ -48,7 +51,8 @@ def command(
 ) -> int:
     """Super-resolved images only: no comparison, no report.
 
-    Time series and channels are predicted stack by stack; sub-folders of the input are mirrored.
+    Time series and channels are predicted stack by stack; sub-folders of the input are mirrored. With the
+    model srrf5, inputs are frames of a blinking sample, and every five of them make one image.
     """
     from dlsim_ij.images import expand_inputs
 
@@ -70,19 +74,46 @@ def command(
         refuse_existing(target, overwrite)
     loaded = load_model(model, batchnorm=batchnorm)
     paths = dict(zip(items, targets, strict=True))
+    blinking = loaded.card.input["kind"] == "srrf-channels"
+    if blinking:
+        _refuse_sim_options(loaded.name)
 
-    def work(item: ImageInput) -> None:
+    def blinking_image(item: ImageInput) -> tuple[xr.DataArray, list[str], float]:
+        from dlsim_ij.blinking_series import predict_series
+
+        with part_bar(item.name) as progress:
+            series = predict_series(
+                read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, tile_px=tile_px,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+        return series.image, list(series.warnings), series.seconds
+
+    def sim_image(item: ImageInput) -> tuple[xr.DataArray, list[str], float]:
         done = reconstruct(
             read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, na=na,
             emission_nm=emission_nm, layout=layout, tile_px=tile_px, threads=threads,
             force=force, compare=False,
         )  # fmt: skip
+        return done.sr, [message for message, _ in done.warnings], done.seconds
+
+    def work(item: ImageInput) -> None:
+        image, warnings, seconds = (blinking_image if blinking else sim_image)(item)
         target = paths[item]
         make_folder(target.parent)
-        write_image(target, done.sr, overwrite=overwrite, ome=ome)
-        warnings = [message for message, _ in done.warnings]
-        row = {"input": str(item.path), "output": str(target), "seconds": round(done.seconds, 3)}
+        write_image(target, image, overwrite=overwrite, ome=ome)
+        row = {"input": str(item.path), "output": str(target), "seconds": round(seconds, 3)}
         options.print_result({**row, "warnings": warnings}, as_json, str(target))
         warn(item.path, warnings)
 
     return work_through(items, work, label="predict")
+
+
+def _refuse_sim_options(model: str) -> None:
+    """Refuse what only a SIM model can heed, if it was given."""
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    for name, flag in (("layout", "layout"), ("na", "na"), ("emission_nm", "emission-nm"), ("force", "force")):
+        if context.get_parameter_source(name) == given:
+            raise ConfigError(
+                f"--{flag} belongs to SIM models, '{model}' takes frames of a blinking sample", "leave it out"
+            )

@@ -54,7 +54,11 @@ class SampleSource(Protocol):
 
 
 # Each module has `make_source(options, *, patch_px, seed) -> SampleSource`, which validates `options`.
-_KINDS = {"simulated": "dlsim_ij.datasets.simulated", "prepared": "dlsim_ij.datasets.pairs"}
+_KINDS = {
+    "simulated": "dlsim_ij.datasets.simulated",
+    "blinking": "dlsim_ij.datasets.blinking_pairs",
+    "prepared": "dlsim_ij.datasets.pairs",
+}
 
 
 def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: int) -> SampleSource:
@@ -62,8 +66,8 @@ def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: i
 
     Parameters
     ----------
-    kind : {"simulated", "prepared"}
-        Samples from the simulator, or from a folder that ``dlsim prepare`` wrote.
+    kind : {"simulated", "blinking", "prepared"}
+        Samples from the SIM simulator, from that of blinking samples, or from a folder that ``dlsim prepare`` wrote.
     options : mapping
         Settings of that kind, validated there.
     patch_px : int

@@ -18,6 +18,7 @@ from dlsim_ij.acquisition import fit_patterns
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles import load_bundle
 from dlsim_ij.bundles.card import ModelCard
+from dlsim_ij.datasets.blinking_inputs import SRRF_UNIT, srrf_channels
 from dlsim_ij.datasets.inputs import network_inputs
 from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.datasets.selection import select_frames
@@ -32,6 +33,8 @@ from dlsim_ij.torch_device import choose_device, limited_threads
 
 Resize = Callable[[NDArray[Any], float], NDArray[Any]]
 Progress = Callable[[int, int], None]
+
+_INPUT_KINDS = ("wiener-channels", "srrf-channels", "raw-frames")
 
 # Up to this side of the network's input a field runs whole: margins cost time. The network's own memory for a
 # larger field is that for one tile of this size.
@@ -66,7 +69,8 @@ class Prediction(Result):
     Attributes
     ----------
     image : (2Y, 2X) float32 ndarray
-        In counts above the field's background; (15, Y, X) from a network that only removes noise.
+        In counts above the field's background; (15, Y, X) from a network that only removes noise,
+        (5Y, 5X) from one for blinking samples.
         Pixel j lies at native coordinate (j + 0.5) / 2 - 0.5.
     uncertainty : None
         No shipped model tells it yet.
@@ -112,7 +116,7 @@ def load_model(
     """
     bundle = load_bundle(name_or_path)
     card = bundle.card
-    if card.frames is None or card.input.get("kind") not in ("wiener-channels", "raw-frames"):
+    if card.frames is None or card.input.get("kind") not in _INPUT_KINDS:
         raise ModelError(
             f"the model '{card.name}' does not tell how its input is made from raw frames",
             "train it from data of dlsim prepare or the simulator, or complete its model.json",
@@ -147,7 +151,7 @@ def predict(
     model : Model
         From `load_model`.
     frames : (n_frames, Y, X) ndarray
-        Native camera counts, all phases of the first angle first.
+        Native camera counts, all phases of the first angle first; of a blinking sample, in any order.
     patterns : sequence of Pattern, optional
         Illumination, if it is known already; fitted otherwise. Networks on raw frames need none.
     optics : Optics, optional
@@ -183,6 +187,13 @@ def predict(
         with limited_threads(threads):
             image = run_network(model, channels, tile_px=tile_px, progress=progress)[0]
         image *= np.float32(scaling.scale)
+    elif model.card.input["kind"] == "srrf-channels":
+        patterns = ()
+        with limited_threads(threads):
+            channels, scaling = srrf_channels(frames, threads=threads)
+            image = run_network(model, channels, tile_px=tile_px, progress=progress)[0]
+        # radiality times intensity is never negative
+        image = np.maximum(image, 0) * np.float32(scaling.scale * SRRF_UNIT)
     else:
         patterns = ()
         channels, scaling, output = _raw_channels(model.card, frames, resize)

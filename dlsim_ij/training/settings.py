@@ -34,7 +34,7 @@ class NetworkSettings(Settings):
 class DataSettings(Settings):
     """Where samples come from; `options` belong to that source and are checked by it."""
 
-    kind: Literal["simulated", "prepared"]
+    kind: Literal["simulated", "blinking", "prepared"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 
