@@ -89,9 +89,7 @@ def predict_series(
         )
     warnings = []
     if left:
-        warnings.append(
-            f"the last {left} of {len(stack)} frames, too few for another image, were left out"
-        )
+        warnings.append(f"the last {left} of {len(stack)} frames, too few for another image, were left out")
     pixel = pixel_size_um or frames.attrs.get("pixel_size_um")
     if pixel is None:
         warnings.append("the file does not tell the pixel size, so the image has none: give --pixel-size")

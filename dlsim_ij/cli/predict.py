@@ -112,7 +112,12 @@ def _refuse_sim_options(model: str) -> None:
     """Refuse what only a SIM model can heed, if it was given."""
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
-    for name, flag in (("layout", "layout"), ("na", "na"), ("emission_nm", "emission-nm"), ("force", "force")):
+    for name, flag in (
+        ("layout", "layout"),
+        ("na", "na"),
+        ("emission_nm", "emission-nm"),
+        ("force", "force"),
+    ):
         if context.get_parameter_source(name) == given:
             raise ConfigError(
                 f"--{flag} belongs to SIM models, '{model}' takes frames of a blinking sample", "leave it out"

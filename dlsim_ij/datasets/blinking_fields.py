@@ -19,7 +19,7 @@ FloatArray = NDArray[np.floating]
 FRAMES_OF_TRUTH = 200
 _FWHM_PER_SIGMA = 2.3548
 _BRIGHT_PERCENT = 99.5
-_MOST_EMITTERS_PER_PX = 12
+_MOST_LIT_PER_PX, _MOST_EMITTERS_PER_PX = 2, 12  # of the field, on average; they cost time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,14 @@ def random_optics(rng: np.random.Generator) -> Optics:
 def random_blinking(density: FloatArray, optics: Optics, rng: np.random.Generator) -> BlinkingConditions:
     """Draw emitters, light and camera for a density of label on the fine grid.
 
-    Where the mean image is bright (its 99.5 % level), 0.3 to 30 emitters within the width of the
-    point-spread function are lit at a time, and together give 10 to 600 photo-electrons per pixel and frame
-    (one emitter at most 5000). An emitter is lit 2 to 50 % of the time, for 1 to 10 frames on average. The
-    background is up to as bright as that level, camera gains range over a factor of 27. All but offset and
-    background are even on a log scale.
+    Where the mean image is bright (its 99.5 % level), 1 to 100 emitters within the width of the
+    point-spread function are lit at a time (at most 2 per pixel of the field, on average), and together
+    give 10 to 600 photo-electrons per pixel and frame (one emitter at most 5000). An emitter is lit 2 to
+    50 % of the time, for 1 to 10 frames on average. The background is up to as bright as that level, camera
+    gains range over a factor of 27. All but offset and background are even on a log scale.
+
+    So these are densely labelled samples in ordinary light, as the paper's, not single molecules: where
+    fewer than one emitter is lit at a time, five frames do not hold the structure.
     """
     lit_share = _log_uniform(rng, 0.02, 0.5)
     p_off = _log_uniform(rng, 0.1, 0.9)
@@ -102,8 +105,8 @@ def random_blinking(density: FloatArray, optics: Optics, rng: np.random.Generato
     seen = ndimage.gaussian_filter(coarse / coarse.sum(), width_px / _FWHM_PER_SIGMA, mode="wrap")
     bright = float(np.percentile(seen, _BRIGHT_PERCENT))  # of the light of all emitters, in one pixel
     area_px = np.pi / 4 / np.log(2) * width_px**2
-    n_emitters = _log_uniform(rng, 0.3, 30) / (lit_share * bright * area_px)
-    n_emitters = int(np.clip(n_emitters, 50, _MOST_EMITTERS_PER_PX * side_px**2))
+    lit = min(_log_uniform(rng, 1, 100) / (bright * area_px), _MOST_LIT_PER_PX * side_px**2)
+    n_emitters = int(np.clip(lit / lit_share, 50, _MOST_EMITTERS_PER_PX * side_px**2))
     photons = electrons / (n_emitters * lit_share * bright)
     return BlinkingConditions(
         optics=optics,

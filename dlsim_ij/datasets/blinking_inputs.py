@@ -33,9 +33,7 @@ _CLEARLY = 6.0  # standard deviations of the noise by which a hot pixel exceeds 
 _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
 
 
-def srrf_channels(
-    frames: NDArray[Any], *, threads: int | None = None
-) -> tuple[NDArray[np.float32], Scaling]:
+def srrf_channels(frames: NDArray[Any], *, threads: int | None = None) -> tuple[NDArray[np.float32], Scaling]:
     """Make the normalised input channels of five frames.
 
     Parameters
@@ -122,9 +120,7 @@ def repair_hot_pixels(frames: NDArray[Any]) -> NDArray[np.float32]:
     """
     values = np.asarray(frames, dtype=np.float32)
     mean = values.mean(axis=0, dtype=np.float64)
-    ranked = [
-        ndimage.rank_filter(mean, rank, footprint=_NEIGHBOURS, mode="reflect") for rank in (3, -2, -1)
-    ]
+    ranked = [ndimage.rank_filter(mean, rank, footprint=_NEIGHBOURS, mode="reflect") for rank in (3, -2, -1)]
     middle, second, first = ranked
     excess = mean - middle
     noise = 1.4826 * float(np.median(np.abs(excess - np.median(excess))))

@@ -39,7 +39,9 @@ from dlsim_ij.simulation import STRUCTURES
 
 FloatArray = NDArray[np.floating]
 
-_BORDER_PX = 4  # camera pixels at a field's border that no training patch touches: SRRF lacks neighbours there
+_BORDER_PX = (
+    4  # camera pixels at a field's border that no training patch touches: SRRF lacks neighbours there
+)
 _HOT_FRACTION = 5e-4
 _VALIDATION_SEED = 987_654_321  # far from any training field
 _MOST_GROUPS = FRAMES_OF_TRUTH // N_FRAMES
@@ -89,9 +91,7 @@ class BlinkingOptions(Settings):
 
 def make_source(options: Mapping[str, Any], *, patch_px: int, seed: int) -> BlinkingPairs:
     """Make the source of a training configuration; see `source.make_source`."""
-    return BlinkingPairs(
-        make_settings(BlinkingOptions, options, where="data"), patch_px=patch_px, seed=seed
-    )
+    return BlinkingPairs(make_settings(BlinkingOptions, options, where="data"), patch_px=patch_px, seed=seed)
 
 
 class BlinkingPairs:

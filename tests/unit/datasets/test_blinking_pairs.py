@@ -18,7 +18,13 @@ from dlsim_ij.errors import ConfigError, DataError
 from dlsim_ij.quality import fair_scores
 from dlsim_ij.simulation import draw_structure
 
-OPTIONS = {"fields": 2, "groups": 3, "field_px": 24, "validation_fields": 1, "structures": ["actin", "adhesions"]}
+OPTIONS = {
+    "fields": 2,
+    "groups": 3,
+    "field_px": 24,
+    "validation_fields": 1,
+    "structures": ["actin", "adhesions"],
+}
 
 
 @pytest.fixture(scope="module")
