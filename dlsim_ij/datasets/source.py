@@ -67,7 +67,8 @@ def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: i
     Parameters
     ----------
     kind : {"simulated", "blinking", "prepared"}
-        Samples from the SIM simulator, from that of blinking samples, or from a folder that ``dlsim prepare`` wrote.
+        Samples from the simulator of SIM stacks, from that of blinking samples, or from a folder that
+        ``dlsim prepare`` wrote.
     options : mapping
         Settings of that kind, validated there.
     patch_px : int
