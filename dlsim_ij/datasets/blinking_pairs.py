@@ -77,7 +77,7 @@ class BlinkingOptions(Settings):
     mixtures: Annotated[float, Field(ge=0, le=1)] = 0.25
     hot_pixels: Annotated[float, Field(ge=0, le=1)] = 0.25
     workers: PositiveInt = 1
-    validation_fields: PositiveInt = 4
+    validation_fields: PositiveInt = 2
 
     @model_validator(mode="after")
     def _known(self) -> BlinkingOptions:
@@ -127,6 +127,7 @@ class BlinkingPairs:
         self._images = np.empty((samples, fine, fine), dtype=np.float16)
         self._truths = np.empty((options.fields, fine, fine), dtype=np.float16)
         self._factors = np.empty(samples, dtype=np.float32)
+        self._held_out: list[tuple[torch.Tensor, torch.Tensor, str]] = []
         self._fill()
 
     def _fill(self) -> None:
@@ -173,6 +174,11 @@ class BlinkingPairs:
 
     def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
         """Yield one group of each of some fields of every structure; none is ever trained on."""
+        if not self._held_out:  # 200 frames each: made once, when they are first asked for
+            self._held_out = list(self._make_held_out())
+        yield from self._held_out
+
+    def _make_held_out(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
         # sides that the network can halve three times
         inner = (self.options.field_px - 2 * _BORDER_PX) // 8 * 8
         coarse = slice(_BORDER_PX, _BORDER_PX + inner)
