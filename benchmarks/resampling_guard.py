@@ -29,7 +29,7 @@ from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.inference import load_model, predict
 from dlsim_ij.quality.decorrelation import decorrelation_resolution
 from dlsim_ij.quality.resampling import detect_resampling
-from dlsim_ij.reconstruction import SHARP, SOFT, WienerFilter, wiener_sim
+from dlsim_ij.reconstruction import SOFT, VENDOR, WienerFilter, wiener_sim
 from dlsim_ij.simulation import STRUCTURES, SimulatedStack, draw_structure, random_conditions, simulate_sim
 
 FACTORS = (1.25, 1.5, 2.0, 3.0, 4.0)
@@ -145,7 +145,7 @@ def pad_spectrum(image: np.ndarray, factor: float) -> np.ndarray:
     return np.fft.ifft2(np.fft.ifftshift(wide)).real * wide.size / image.size
 
 
-def _wiener(stack: SimulatedStack, filter: WienerFilter = SHARP) -> np.ndarray:
+def _wiener(stack: SimulatedStack, filter: WienerFilter = VENDOR) -> np.ndarray:
     conditions = stack.conditions
     frames = stack.raw - np.float32(conditions.camera.offset_adu)
     return np.float64(wiener_sim(frames, conditions.patterns, conditions.optics, filter=filter))

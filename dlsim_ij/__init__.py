@@ -3,7 +3,7 @@
 Rooms, from the doors down (a room uses only the rooms below it; see docs/rooms.md):
 
 cli             one command per verb
-pipeline        the main job: raw stack in, super-resolved image and report out
+pipeline        the main job: raw stack in, super-resolved image and report out; dose: quality against light
 report          results to HTML, CSV and JSON
 training        configs to networks; inference: networks to images
 datasets        raw folders or simulation to training pairs
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from dlsim_ij.dose import dose_curve
     from dlsim_ij.errors import DlsimError
     from dlsim_ij.fiji import Fiji
     from dlsim_ij.images import read_image, write_image
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DlsimError": "dlsim_ij.errors",
+    "dose_curve": "dlsim_ij.dose",
     "Fiji": "dlsim_ij.fiji",
     "read_image": "dlsim_ij.images",
     "write_image": "dlsim_ij.images",
     "reconstruct": "dlsim_ij.pipeline",
 }
 
-__all__ = ["read_image", "write_image", "reconstruct", "Fiji", "DlsimError", "__version__"]
+__all__ = ["read_image", "write_image", "reconstruct", "dose_curve", "Fiji", "DlsimError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

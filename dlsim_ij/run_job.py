@@ -33,10 +33,12 @@ def run_input(
     output: Path,
     *,
     model: Model,
+    target: str | None = None,
     pixel_size_um: float | None = None,
     na: float = PAPER_NA,
     emission_nm: float = PAPER_EMISSION_NM,
     layout: str = "3x5",
+    calibration: Mapping[str, Any] | None = None,
     truth: Path | None = None,
     resize: Resize | None = None,
     engine: Mapping[str, Any] | None = None,
@@ -81,13 +83,15 @@ def run_input(
         See `reconstruct`; also an output that exists.
     """
     folder = make_folder(output / item.subfolder)
-    paths = {role: folder / f"{item.name}{ending}" for role, ending in output_names(ome, measures).items()}
+    names = output_names(ome, measures, uncertainty=model.tells_uncertainty)
+    paths = {role: folder / f"{item.name}{ending}" for role, ending in names.items()}
     for path in [*paths.values(), folder / f"{item.name}_run.json"]:
         refuse_existing(path, overwrite)
     raw = read_image(item.path)
     done = reconstruct(
-        raw, model=model, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm, layout=layout,
-        resize=resize, tile_px=tile_px, threads=threads, force=force, measures=measures, frc=frc,
+        raw, model=model, target=target, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,
+        layout=layout, calibration=calibration, resize=resize,
+        tile_px=tile_px, threads=threads, force=force, measures=measures, frc=frc,
     )  # fmt: skip
     metrics = dict(done.metrics)
     if truth is not None:
@@ -96,6 +100,7 @@ def run_input(
         "sr": done.sr,
         "widefield": done.widefield,
         "wiener": done.wiener,
+        "uncertainty": done.uncertainty,
         "error": done.error,
         "residual": done.residual,
     }
@@ -159,10 +164,12 @@ def run_input(
     }
 
 
-def output_names(ome: bool = False, measures: bool = True) -> dict[str, str]:
+def output_names(ome: bool = False, measures: bool = True, *, uncertainty: bool = True) -> dict[str, str]:
     """Return the endings of the outputs of a run by role (interface.md, section 1)."""
     kind = ".ome.tif" if ome else ".tif"
     names = {"sr": f"_sr{kind}", "widefield": f"_wf{kind}", "wiener": f"_wiener{kind}"}
+    if uncertainty:
+        names["uncertainty"] = f"_sd{kind}"
     if measures:
         names |= {"error": f"_error{kind}", "residual": f"_resid{kind}", "curves": "_curves.json"}
     return names
@@ -181,6 +188,7 @@ def _note(role: str, done: Reconstruction) -> str:
     n_frames = done.acquisition.n_angles * done.acquisition.n_phases
     return {
         "sr": f"network {done.model}",
+        "uncertainty": "standard deviation of the result's error, as the network tells it",
         "widefield": f"mean of {n_frames} raw frames",
         "wiener": "conventional reconstruction of the same frames",
         "error": "blurred result against the mean of the raw frames",

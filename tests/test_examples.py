@@ -178,6 +178,14 @@ def test_wiener_sim_sharpens_and_finds_uneven_phases(example, tmp_path):
     assert (tmp_path / "wiener_sim.png").stat().st_size > 10_000
 
 
+def test_dose_curve(example, tmp_path):
+    lines = [line for line in example("dose_curve.py") if "1/100:" in line]
+    darkest = {line.split()[0]: float(line.split("1/100: ")[1].split()[0]) for line in lines}
+    assert darkest["sim15"] > darkest["wiener-soft"] + 1 > darkest["wiener"] + 2
+    for name in ("dose_curve.png", "dose_curve_images.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
 def test_check_acquisition(example, tmp_path):
     lines = example("check_acquisition.py")
     found = [line.split() for line in lines if "confidence" in line]

@@ -12,9 +12,11 @@ from dlsim_ij.acquisition.light import Light, measure_light
 from dlsim_ij.acquisition.pattern_fit import fit_patterns
 from dlsim_ij.acquisition.pattern_phases import measure_steps
 from dlsim_ij.acquisition.storage import arrange, split_storage
+from dlsim_ij.acquisition.thinning import CountsCamera, thin_frames
 
 __all__ = [
     "Acquisition",
+    "CountsCamera",
     "Examined",
     "Light",
     "RawStacks",
@@ -27,4 +29,5 @@ __all__ = [
     "measure_steps",
     "split_stack",
     "split_storage",
+    "thin_frames",
 ]

@@ -28,7 +28,7 @@ _GROUPS = 40  # of pixels alike in brightness
 _EDGE_PX = 8
 _WIDEFIELD_PERCENT = 99.5  # the light level is stated at this percentile, as in the simulator
 _CLEAR, _CLEAR_SKEW = 5.0, 3.0  # times its standard error: a slope that is one
-_USUAL_READ_NOISE = 0.7  # electrons
+USUAL_READ_NOISE_ELECTRONS = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,6 @@ def measure_light(
         near = scipy.ndimage.binary_dilation(central_part(ignore, _LARGEST_SIDE_PX), iterations=2)
         usable &= ~near
     level = scipy.ndimage.gaussian_filter(mean, 1.0)
-    bright = scipy.ndimage.gaussian_filter(mean, 0.5)  # blurs a peak less, and noise of many frames enough
     if usable.sum() < 4 * _GROUPS:
         return UNKNOWN
     groups = np.array_split(np.argsort(level[usable]), _GROUPS)
@@ -125,22 +124,48 @@ def measure_light(
     no_light, no_light_error = -intercept / gain, _crossing_error(brightness, variance, variance)
     slope, start, slope_error, _ = _line(brightness, skewness, variance**1.5)
     skew_error = _crossing_error(brightness, skewness, variance**1.5)
-    offset, offset_error = no_light + gain * _USUAL_READ_NOISE**2, float(np.hypot(no_light_error, gain))
+    offset, offset_error = (
+        no_light + gain * USUAL_READ_NOISE_ELECTRONS**2,
+        float(np.hypot(no_light_error, gain)),
+    )
     read_noise = None
     if slope > _CLEAR_SKEW * slope_error and skew_error < offset_error:
         darkest = float(np.percentile(level[usable], 0.5))
         offset = float(np.clip(-start / slope, no_light, max(darkest, no_light)))
         offset_error = skew_error
         read_noise = float(np.sqrt((offset - no_light) / gain))
+    photons, photons_mean = photon_levels(mean, gain, offset)
     return Light(
         gain_adu_per_electron=gain,
         gain_error=gain_error,
         offset_adu=offset,
         offset_error=offset_error,
         read_noise_electrons=read_noise,
-        photons=float(max(0.0, np.percentile(bright, _WIDEFIELD_PERCENT) - offset) / gain),
-        photons_mean=float(max(0.0, float(mean.mean()) - offset) / gain),
+        photons=photons,
+        photons_mean=photons_mean,
     )
+
+
+def photon_levels(mean: NDArray[Any], gain: float, offset: float) -> tuple[float, float]:
+    """Return photo-electrons per pixel and frame, in the bright parts and on average.
+
+    Parameters
+    ----------
+    mean : (Y, X) ndarray
+        Of all frames, in counts.
+    gain, offset : float
+        Counts per photo-electron, and counts without light.
+
+    Returns
+    -------
+    bright : float
+        At the 99.5 % level of the mean frame.
+    average : float
+        Over the field.
+    """
+    bright = scipy.ndimage.gaussian_filter(mean, 0.5)  # blurs a peak little, and noise of many frames enough
+    levels = np.percentile(bright, _WIDEFIELD_PERCENT), mean.mean()
+    return float(max(0.0, levels[0] - offset) / gain), float(max(0.0, float(levels[1]) - offset) / gain)
 
 
 def _line(x: FloatArray, y: FloatArray, error: FloatArray) -> tuple[float, float, float, float]:

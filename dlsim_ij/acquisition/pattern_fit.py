@@ -90,7 +90,7 @@ def fit_patterns(
     crop, _ = central(frames, FIT_SIDE_PX)
     groups = [crop[a * n_phases : (a + 1) * n_phases] for a in range(n_angles)]
     all_bands = [separate_bands(group, own, orders) for group, own in zip(groups, steps, strict=True)]
-    correlations = [_products(bands, optics.cutoff_px) for bands in all_bands]
+    correlations = [products_with_levels(bands, optics.cutoff_px) for bands in all_bands]
     if known is None:
         peaks = [_coarse_peaks(products, levels, optics.cutoff_px) for products, levels in correlations]
         frequencies = [
@@ -165,7 +165,9 @@ def _sharpened(images: Sequence[NDArray[Any]], cutoff_px: float) -> list[Complex
     return [scipy.fft.ifft2(scipy.fft.fft2(image * window) * keep) for image in images]
 
 
-def _products(bands: list[NDArray[Any]], cutoff_px: float) -> tuple[list[ComplexArray], list[float]]:
+def products_with_levels(
+    bands: list[NDArray[Any]], cutoff_px: float
+) -> tuple[list[ComplexArray], list[float]]:
     """Return band m times conjugate band 0, and the usual height of their spectra off the peak."""
     height, width = bands[0].shape
     sharp = _sharpened([bands[0] - bands[0].mean(), *bands[1:]], cutoff_px)

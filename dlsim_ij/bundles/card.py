@@ -52,6 +52,8 @@ class ModelCard(Settings):
     input: dict[str, Any] = Field(
         default_factory=dict
     )  # how channels are made from frames: {"kind": ..., constants}
+    outputs: tuple[str, ...] = ()  # names of the images that the network makes, if more than one kind
+    interval: dict[str, Any] | None = None  # how its half widths were calibrated; None: it tells none
     normalisation: dict[str, Any] = Field(default_factory=dict)
     pixel_size_um: PositiveFloat | None = None  # of the raw frames it was made for
     optics: dict[str, Any] = Field(default_factory=dict)
@@ -60,3 +62,22 @@ class ModelCard(Settings):
     scores: dict[str, Any] = Field(default_factory=dict)  # measured: {"validation": {...}, ...}
     licence: str = "not stated"
     weights_sha256: Sha256
+
+    def takes(self, n_angles: int, n_phases: int) -> bool:
+        """Tell whether the model is for stacks of so many angles and phases."""
+        return n_angles * n_phases in self.stack_sizes and self.input.get("n_angles", n_angles) == n_angles
+
+    @property
+    def stack_sizes(self) -> tuple[int, ...]:
+        """How many frames a stack for the model may have."""
+        if self.frames is None:
+            return ()
+        n_angles = int(self.input.get("n_angles", 1))
+        return tuple(n_angles * int(n) for n in self.input.get("n_phases", ())) or (self.frames.total,)
+
+    @property
+    def frames_used(self) -> int | None:
+        """How many frames must be taken for it: all for a summary of them; None if the card does not tell."""
+        if self.frames is None:
+            return None
+        return self.frames.total if self.frames.summary else len(self.frames.selection)

@@ -154,7 +154,7 @@ def _about_the_model(found: Acquisition, card: ModelCard | None) -> list[Notice]
     if card is None or card.frames is None or not found.fit:
         return []
     n_angles = card.input.get("n_angles", found.n_angles)
-    if (card.frames.total, n_angles) == (found.n_angles * found.n_phases, found.n_angles):
+    if card.takes(found.n_angles, found.n_phases):
         return []
     return [(
         f"The model '{card.name}' takes {card.frames.total} frames of {n_angles} angles, this stack has "

@@ -25,6 +25,7 @@ VERBS = {
     "report": "Build the report of a results folder again.",
     "prepare": "Cut raw fields of view into a training dataset.",
     "recon": "Conventional super-resolution images of raw SIM stacks: Wiener SIM.",
+    "dose": "How little light is enough: quality against photons, from one bright stack.",
     "srrf": "Super-resolution images from the blinking in a time series: SRRF and eSRRF.",
     "simulate": "Make raw SIM stacks with known truth.",
     "train": "Train a network from a configuration file.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from dlsim_ij.cli import options
 from dlsim_ij.cli.inputs import part_bar, warn, work_through
+from dlsim_ij.cli.parameters import read_parameters
 from dlsim_ij.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def command(
         for path in [*own.values(), *([save_parameters] if save_parameters else [])]:
             refuse_existing(path, overwrite)
     request = ReconRequest(
-        preset=preset, filter=_filter(preset, filter_options), known=_read(parameters_file),
+        preset=preset, filter=_filter(preset, filter_options), known=read_parameters(parameters_file),
         known_path=parameters_file, save_parameters=save_parameters, threads=threads, overwrite=overwrite,
         optics_given=_given_optics(), **given,
     )  # fmt: skip
@@ -145,19 +145,3 @@ def _given_optics() -> bool:
         context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
         for name in ("na", "emission_nm")
     )
-
-
-def _read(path: Path | None) -> dict[str, Any] | None:
-    if path is None:
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{path} is not JSON: {error}", "dlsim recon writes parameters as NAME_wiener.json"
-        ) from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} holds no parameters", "dlsim recon writes them as NAME_wiener.json")
-    return data

@@ -11,6 +11,7 @@ import click
 
 from dlsim_ij.cli import options
 from dlsim_ij.cli.inputs import warn, work_through
+from dlsim_ij.cli.parameters import calibration, read_parameters
 from dlsim_ij.errors import DlsimError
 
 if TYPE_CHECKING:
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 @click.argument("inputs", nargs=-1, required=True, type=options.ExistingPath, metavar="INPUT...")
 @click.option("-o", "--output", required=True, type=options.OutputPath, metavar="DIR", help="Results folder.")
 @click.option("--model", default="sim15", show_default=True, metavar="NAME", help="Model name or folder.")
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Which of the model's images: wiener (as a bright stack looks), or object (no haze, no halos).",
+)
 @options.acquisition
+@calibration
 @click.option("--truth", type=options.ExistingPath, metavar="T", help="Score the result against this image.")
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
 @click.option(
@@ -42,6 +49,7 @@ def command(
     inputs: tuple[Path, ...],
     output: Path,
     model: str,
+    parameters_file: Path | None,
     engine: str,
     fiji_path: str | None,
     threads: int | None,
@@ -75,14 +83,15 @@ def command(
     from dlsim_ij.report import write_report
     from dlsim_ij.run_job import run_input
 
+    known = read_parameters(parameters_file)
     loaded = load_model(model)
     results: list[dict[str, Any]] = []
     with Fiji(engine=engine, path=fiji_path) as fiji:
 
         def work(item: ImageInput) -> None:
             result = run_input(
-                item, output, model=loaded, truth=truth, measures=measures, frc=frc, ome=ome,
-                overwrite=overwrite, threads=threads, resize=fiji.resize,
+                item, output, model=loaded, calibration=known, truth=truth, measures=measures, frc=frc,
+                ome=ome, overwrite=overwrite, threads=threads, resize=fiji.resize,
                 engine=_engine(fiji.describe()), command=_command_line(), **settings,
             )  # fmt: skip
             results.append(result)

@@ -109,6 +109,7 @@ class BlinkingPairs:
 
     in_channels = N_CHANNELS
     scale = MAGNIFICATION
+    view_channels = (N_CHANNELS - 2,)  # the mean frame
 
     def __init__(self, options: BlinkingOptions, *, patch_px: int, seed: int) -> None:
         largest = options.field_px - 2 * _BORDER_PX

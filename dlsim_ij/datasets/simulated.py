@@ -1,17 +1,13 @@
-"""Training pairs from the simulator: a pool of fields is made once, batches are cut from it.
+"""Training pairs from the simulator: fields are made once or renewed as training goes, batches cut from them.
 
-Input: the channels of `inputs.network_inputs`, with patterns that are slightly wrong, as fitted ones
-are. Target: the sharp Wiener filter on the frames without noise, under the true patterns (what a good
-microscope's own software makes of a bright acquisition), or the object itself under the ideal SIM
-transfer.
+Input: the channels of `datasets.inputs`, with patterns that are slightly wrong, as fitted ones are. Targets:
+see `datasets.simulated_field`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import multiprocessing
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -19,20 +15,18 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from dlsim_ij.acquisition.pattern_fit import CLEAR_PEAK
 from dlsim_ij.config import Settings, did_you_mean, make_settings
-from dlsim_ij.datasets.inputs import network_inputs
+from dlsim_ij.datasets.inputs import input_kind, input_kinds, turn
+from dlsim_ij.datasets.pool import FieldPool, Sample
+from dlsim_ij.datasets.simulated_field import draw_object, expose, pattern_error_of, random_optics
 from dlsim_ij.errors import DataError
-from dlsim_ij.optics import Optics, Pattern
-from dlsim_ij.optics.pattern import equal_steps
-from dlsim_ij.reconstruction import CHANNELS_PER_STACK, wiener_sim
-from dlsim_ij.reconstruction.channels import unshuffle
-from dlsim_ij.simulation import STRUCTURES, SimulatedStack, draw_structure, random_conditions, simulate_sim
-
-FloatArray = NDArray[np.floating]
+from dlsim_ij.optics import Optics
+from dlsim_ij.simulation import STRUCTURES, random_conditions
 
 _BORDER_PX = 8  # native pixels at a field's border that no training patch touches
-_VALIDATION_SEED = 987_654_321  # far from any training field
+_VALIDATION_SEED, _TEST_SEED = 987_654_321, 123_456_789  # far from any training field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class SimulatedOptions(Settings):
@@ -40,6 +34,10 @@ class SimulatedOptions(Settings):
 
     Attributes
     ----------
+    inputs : {"wiener-channels", "three-frames"}
+        What the network sees, see `datasets.inputs`.
+    targets : list of {"wiener", "object"}
+        What it is to make of it, one image each, see `datasets.simulated_field`.
     fields : int
         Fields in the pool; each is exposed once per entry of `photons`.
     field_px : int
@@ -48,33 +46,52 @@ class SimulatedOptions(Settings):
         Ranges of the light level, in photo-electrons at the 99.5 % level of the wide-field image.
     structures : list of str
         Drawn in turn.
+    mixtures : float
+        Fraction of fields with a second structure among the first.
     like_paper : float
         Fraction with the paper's periods and camera.
-    target : {"wiener", "object"}
-        See the module.
+    three_phases : float
+        Fraction of two-beam acquisitions with 3 phases; the others are three-beam with 5.
+    other_optics : float
+        Fraction with another aperture, wavelength and pixel than the paper's.
+    renew_epochs : int, optional
+        Every field is replaced by a new one after so many epochs; not given: never.
     workers : int
-        Processes that make the pool; the fields do not depend on it.
+        Processes that make fields; the fields do not depend on it.
     validation_photons, validation_fields
         Light levels, and fields per structure and level.
+    test_fields : int
+        Fields per structure and level of the table at the end of a run.
     """
 
+    inputs: str = "wiener-channels"
+    targets: tuple[Literal["wiener", "object"], ...] = ("wiener",)
     fields: PositiveInt = 1000
     field_px: Annotated[int, Field(ge=64, multiple_of=16)] = 128
     photons: tuple[tuple[PositiveFloat, PositiveFloat], ...] = ((30.0, 1000.0), (1.2, 30.0))
     structures: tuple[str, ...] = tuple(STRUCTURES)
-    like_paper: Annotated[float, Field(ge=0, le=1)] = 0.5
-    target: Literal["wiener", "object"] = "wiener"
+    mixtures: Fraction = 0.0
+    like_paper: Fraction = 0.5
+    three_phases: Fraction = 0.0
+    other_optics: Fraction = 0.0
+    renew_epochs: PositiveInt | None = None
     workers: PositiveInt = 1
     validation_photons: tuple[PositiveFloat, ...] = (300.0, 3.0)
     validation_fields: PositiveInt = 2
+    test_fields: PositiveInt = 4
 
     @model_validator(mode="after")
     def _known(self) -> SimulatedOptions:
+        if self.inputs not in input_kinds():
+            hint = did_you_mean(self.inputs, input_kinds())
+            raise ValueError(f"no kind of network input is called '{self.inputs}', {hint}")
         for name in self.structures:
             if name not in STRUCTURES:
                 raise ValueError(f"no structure is called '{name}', {did_you_mean(name, STRUCTURES)}")
         if not self.structures or not self.photons or any(low > high for low, high in self.photons):
             raise ValueError("at least one structure and one range of photons (low, high) are needed")
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise ValueError("at least one target is needed, and each once")
         return self
 
 
@@ -98,7 +115,6 @@ class SimulatedPairs:
         Seed of the fields.
     """
 
-    in_channels = CHANNELS_PER_STACK
     scale = 2
 
     def __init__(self, options: SimulatedOptions, *, patch_px: int, seed: int) -> None:
@@ -111,10 +127,27 @@ class SimulatedPairs:
         self.options = options
         self.patch_px = patch_px
         self.seed = seed
-        self._inputs, self._targets = _make_pool(options, seed)
+        self.kind = input_kind(options.inputs)
+        self.in_channels = self.kind.channels
+        self.out_channels = len(options.targets)
+        self.output_names = options.targets
+        self._pool = FieldPool(
+            partial(_make_field, options, seed),
+            options.fields,
+            renew_epochs=options.renew_epochs,
+            workers=options.workers,
+        )
 
     def __len__(self) -> int:
-        return len(self._inputs)
+        return len(self._pool)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Renew what is to be renewed before that epoch."""
+        self._pool.start_epoch(epoch)
+
+    def close(self) -> None:
+        """End the processes that make fields."""
+        self._pool.close()
 
     def batch(
         self, indices: NDArray[np.integer], rng: np.random.Generator
@@ -122,44 +155,54 @@ class SimulatedPairs:
         """Return random crops, turned and mirrored: the channels hold no pattern that would object."""
         side = self.patch_px
         last = self.options.field_px - _BORDER_PX - side
-        inputs = np.empty((len(indices), CHANNELS_PER_STACK, side, side), dtype=np.float32)
-        targets = np.empty((len(indices), 1, 2 * side, 2 * side), dtype=np.float32)
+        inputs = np.empty((len(indices), self.in_channels, side, side), dtype=np.float32)
+        targets = np.empty((len(indices), self.out_channels, 2 * side, 2 * side), dtype=np.float32)
         for row, index in enumerate(indices):
             y, x = rng.integers(_BORDER_PX, last + 1, 2)
             turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-            channels = self._inputs[index][:, y : y + side, x : x + side]
-            target = self._targets[index][2 * y : 2 * (y + side), 2 * x : 2 * (x + side)]
-            inputs[row] = turn_channels(channels, turns, mirrored)
-            targets[row, 0] = _turn(target, turns, mirrored)
+            channels = self._pool.inputs[index][:, y : y + side, x : x + side]
+            target = self._pool.targets[index][:, 2 * y : 2 * (y + side), 2 * x : 2 * (x + side)]
+            inputs[row] = self.kind.turn(channels, turns, mirrored)
+            targets[row] = turn(target, turns, mirrored)
         return torch.from_numpy(inputs), torch.from_numpy(targets)
 
     def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
         """Yield whole fields of every structure at every light level; none is ever trained on."""
+        yield from self._held_out(_VALIDATION_SEED, self.options.validation_fields)
+
+    def test(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
+        """Yield fields as `validation` does, others, for the table at the end: nothing was chosen by them."""
+        yield from self._held_out(_TEST_SEED, self.options.test_fields)
+
+    def _held_out(self, seed: int, fields: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
+        inside = slice(_BORDER_PX, self.options.field_px - _BORDER_PX)
+        doubled = slice(2 * _BORDER_PX, 2 * (self.options.field_px - _BORDER_PX))
         number = 0
         for structure in self.options.structures:
             for photons in self.options.validation_photons:
-                for _ in range(self.options.validation_fields):
+                for _ in range(fields):
                     number += 1
-                    rng = np.random.default_rng([_VALIDATION_SEED, number])
-                    channels, target = _sample(structure, (photons, photons), self.options, rng, None)[0]
-                    inside = slice(_BORDER_PX, self.options.field_px - _BORDER_PX)
-                    doubled = slice(2 * _BORDER_PX, 2 * (self.options.field_px - _BORDER_PX))
+                    rng = np.random.default_rng([seed, number])
+                    ((channels, target),) = _sample(structure, [(photons, photons)], self.options, rng)
                     yield (
                         torch.from_numpy(channels[None, :, inside, inside].astype(np.float32)),
-                        torch.from_numpy(target[None, None, doubled, doubled].astype(np.float32)),
+                        torch.from_numpy(target[None, :, doubled, doubled].astype(np.float32)),
                         f"{structure}, {photons:g} photons",
                     )
 
     def describe(self) -> dict[str, Any]:
         """Return the recipe, and what a user of the model must know."""
         optics = Optics()
+        phases = [5] * (self.options.three_phases < 1) + [3] * (self.options.three_phases > 0)
+        step = phases[0] if self.kind.one_per_angle else 1
         return {
             "kind": "simulated",
             "seed": self.seed,
             **self.options.model_dump(mode="json", exclude={"workers"}),
             "card": {
-                "frames": {"total": 15, "selection": list(range(15))},
-                "input": {"kind": "wiener-channels", "n_angles": 3},
+                "frames": {"total": 3 * phases[0], "selection": list(range(0, 3 * phases[0], step))},
+                "input": {"kind": self.options.inputs, "n_angles": 3, "n_phases": phases},
+                "outputs": list(self.options.targets),
                 "normalisation": {"kind": "robust"},
                 "pixel_size_um": optics.pixel_size_um,
                 "optics": {"na": optics.na, "emission_nm": optics.emission_nm},
@@ -167,106 +210,36 @@ class SimulatedPairs:
         }
 
 
-def turn_channels(channels: FloatArray, turns: int, mirrored: bool) -> FloatArray:
-    """Turn and mirror the channels of `wiener_channels`; the sub-grids of the Wiener images change places."""
-    turned = np.empty_like(channels)
-    height, width = channels.shape[1:]
-    for start in (0, 4):
-        image = channels[start : start + 4].reshape(2, 2, height, width).transpose(2, 0, 3, 1)
-        turned[start : start + 4] = unshuffle(_turn(image.reshape(2 * height, 2 * width), turns, mirrored))
-    turned[8:] = _turn(channels[8:], turns, mirrored)
-    return turned
-
-
-def _turn(image: FloatArray, turns: int, mirrored: bool) -> FloatArray:
-    turned = np.rot90(image, turns, axes=(-2, -1))
-    return turned[..., ::-1] if mirrored else turned
-
-
-def _make_pool(options: SimulatedOptions, seed: int) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """Make all fields; float16 holds what the noise leaves meaningful, at half the memory."""
-    side, exposures = options.field_px, len(options.photons)
-    inputs = np.empty((options.fields * exposures, CHANNELS_PER_STACK, side, side), dtype=np.float16)
-    targets = np.empty((options.fields * exposures, 2 * side, 2 * side), dtype=np.float16)
-    jobs = [(options, seed, number) for number in range(options.fields)]
-    if options.workers == 1:
-        made = map(_make_field, jobs)
-        _collect(made, inputs, targets, exposures)
-    else:
-        spawn = multiprocessing.get_context("spawn")  # a fork would copy a running JVM's locks
-        with ProcessPoolExecutor(options.workers, mp_context=spawn) as pool:
-            _collect(pool.map(_make_field, jobs, chunksize=8), inputs, targets, exposures)
-    return inputs, targets
-
-
-def _collect(made: Any, inputs: NDArray[np.float16], targets: NDArray[np.float16], exposures: int) -> None:
-    for number, pairs in enumerate(made):
-        for exposure, (channels, target) in enumerate(pairs):
-            inputs[number * exposures + exposure] = channels
-            targets[number * exposures + exposure] = target
-
-
-def _make_field(job: tuple[SimulatedOptions, int, int]) -> list[tuple[FloatArray, FloatArray]]:
-    options, seed, number = job
-    rng = np.random.default_rng([seed, number])
+def _make_field(options: SimulatedOptions, seed: int, number: int, generation: int) -> list[Sample]:
+    rng = np.random.default_rng([seed, number, generation] if generation else [seed, number])
     structure = options.structures[number % len(options.structures)]
-    first, *others = options.photons
-    return _sample(structure, first, options, rng, others)
+    return _sample(structure, options.photons, options, rng)
 
 
 def _sample(
     structure: str,
-    photons: tuple[float, float],
+    photons: tuple[tuple[float, float], ...] | list[tuple[float, float]],
     options: SimulatedOptions,
     rng: np.random.Generator,
-    others: list[tuple[float, float]] | None,
-) -> list[tuple[FloatArray, FloatArray]]:
+) -> list[Sample]:
     """Draw one object under one pattern and expose it at every light level."""
-    optics = Optics()
-    fine = 2 * options.field_px
+    optics = random_optics(rng) if rng.random() < options.other_optics else Optics()
+    n_phases = 3 if rng.random() < options.three_phases else 5
     grid_um = optics.pixel_size_um / 2
-    density = draw_structure(structure, (fine, fine), grid_um, rng)
-    haze_density = draw_structure(structure, (fine, fine), grid_um, rng)
-    conditions = random_conditions(rng, optics=optics, photons=photons, like_paper=options.like_paper)
-    pairs = []
-    for level in [photons, *(others or [])]:
-        electrons = float(np.exp(rng.uniform(*np.log(level))))
-        exposed = dataclasses.replace(conditions, photons=electrons)
-        stack = simulate_sim(density, exposed, rng, haze_density=haze_density)
-        pairs.append(_pair(stack, optics, options.target, rng))
-    return pairs
-
-
-def _pair(
-    stack: SimulatedStack, optics: Optics, target: str, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    conditions = stack.conditions
-    patterns = [_as_fitted(p, conditions.photons, rng) for p in conditions.patterns]
-    channels, scaling = network_inputs(stack.raw, patterns, optics)
-    gain, offset = conditions.camera.gain_adu_per_electron, conditions.camera.offset_adu
-    if target == "object":
-        return channels, stack.object * np.float32(gain / scaling.scale)
-    brightness = np.array(conditions.intensity, dtype=np.float32)[:, None, None]
-    clean = stack.electrons / brightness * np.float32(gain) + np.float32(offset)
-    clean = (clean - np.float32(scaling.offset)) / np.float32(scaling.scale)
-    return channels, wiener_sim(clean, conditions.patterns, optics)
-
-
-def _as_fitted(pattern: Pattern, photons: float, rng: np.random.Generator) -> Pattern:
-    """Return the pattern as a fit would give it: nearly right, with equal phase steps.
-
-    The spreads are those of `fit_patterns` on simulated fields of this size; in the dark, where order
-    2 has no clear peak, its phase follows order 1.
-    """
-    dark = photons < 4 * CLEAR_PEAK
-    first = pattern.phases_rad[0] + float(np.mean(pattern.steps_rad) - np.mean(equal_steps(5)))
-    first += rng.normal(0, 0.08 if dark else 0.04)
-    second = 2 * first if dark else pattern.phases_rad[1] + rng.normal(0, 0.08)
-    y, x = pattern.frequency_px
-    spread = 3e-4 if dark else 1e-4
-    return dataclasses.replace(
-        pattern,
-        frequency_px=(y + rng.normal(0, spread), x + rng.normal(0, spread)),
-        phases_rad=(first, second),
-        steps_rad=equal_steps(len(pattern.steps_rad)),
+    density = draw_object(
+        structure, options.field_px, grid_um, rng, others=options.structures, mixtures=options.mixtures
+    )
+    haze = draw_object(structure, options.field_px, grid_um, rng)
+    conditions = random_conditions(
+        rng, optics=optics, photons=photons[0], n_phases=n_phases, like_paper=options.like_paper
+    )
+    return expose(
+        density,
+        haze,
+        conditions,
+        [float(np.exp(rng.uniform(*np.log(level)))) for level in photons],
+        rng,
+        inputs=options.inputs,
+        targets=options.targets,
+        pattern_error=pattern_error_of(options.inputs),
     )

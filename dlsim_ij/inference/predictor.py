@@ -14,27 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dlsim_ij.acquisition import fit_patterns
-from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles import load_bundle
 from dlsim_ij.bundles.card import ModelCard
-from dlsim_ij.datasets.blinking_inputs import SRRF_UNIT, srrf_channels
-from dlsim_ij.datasets.inputs import network_inputs
-from dlsim_ij.datasets.normalise import Scaling, robust_scaling
-from dlsim_ij.datasets.selection import select_frames
-from dlsim_ij.errors import LayoutError, ModelError
+from dlsim_ij.datasets.normalise import Scaling
+from dlsim_ij.errors import ModelError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.inference.device import exact_inference
+from dlsim_ij.inference.network_input import Resize, known_input, make_input
 from dlsim_ij.inference.tiles import plan_axis
 from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
 from dlsim_ij.optics import Optics, Pattern
+from dlsim_ij.quality.doubtful import HALF_WIDTH_SD
 from dlsim_ij.results import Result
 from dlsim_ij.torch_device import choose_device, limited_threads
 
-Resize = Callable[[NDArray[Any], float], NDArray[Any]]
 Progress = Callable[[int, int], None]
-
-_INPUT_KINDS = ("wiener-channels", "srrf-channels", "raw-frames")
 
 # Up to this side of the network's input a field runs whole: margins cost time. The network's own memory for a
 # larger field is that for one tile of this size.
@@ -49,6 +43,11 @@ class Model(Result):
     card: ModelCard = field(repr=False)
     network: nn.Module = field(repr=False, compare=False)
     device: torch.device = field(repr=False)
+
+    @property
+    def tells_uncertainty(self) -> bool:
+        """Whether it tells how far its images may be wrong."""
+        return self.card.interval is not None
 
     def describe(self) -> dict[str, Any]:
         """Return what a record of a run must tell of the model."""
@@ -72,8 +71,11 @@ class Prediction(Result):
         In counts above the field's background; (15, Y, X) from a network that only removes noise,
         (5Y, 5X) from one for blinking samples.
         Pixel j lies at native coordinate (j + 0.5) / 2 - 0.5.
-    uncertainty : None
-        No shipped model tells it yet.
+    uncertainty : (2Y, 2X) float32 ndarray or None
+        One standard deviation of the image's error in every pixel, in counts: image +- 1.645 times it holds
+        the truth in 90 % of the pixels. None from a network that does not tell it.
+    target : str
+        Which of the model's images it is; empty if it makes only one.
     scaling : Scaling
         Offset and scale of the input.
     patterns : tuple of Pattern
@@ -83,7 +85,8 @@ class Prediction(Result):
     """
 
     image: NDArray[np.float32] = field(repr=False, compare=False)
-    uncertainty: None = None
+    uncertainty: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    target: str = ""
     scaling: Scaling
     patterns: tuple[Pattern, ...]
     seconds: float
@@ -116,7 +119,7 @@ def load_model(
     """
     bundle = load_bundle(name_or_path)
     card = bundle.card
-    if card.frames is None or card.input.get("kind") not in _INPUT_KINDS:
+    if not known_input(card):
         raise ModelError(
             f"the model '{card.name}' does not tell how its input is made from raw frames",
             "train it from data of dlsim prepare or the simulator, or complete its model.json",
@@ -137,6 +140,7 @@ def predict(
     model: Model,
     frames: NDArray[Any],
     *,
+    target: str | None = None,
     patterns: Sequence[Pattern] | None = None,
     optics: Optics | None = None,
     resize: Resize = bicubic_enlarge,
@@ -152,6 +156,9 @@ def predict(
         From `load_model`.
     frames : (n_frames, Y, X) ndarray
         Native camera counts, all phases of the first angle first; of a blinking sample, in any order.
+    target : str, optional
+        Which of the model's images, if it makes several: ``wiener``, the first, as a well set Wiener filter
+        shows a bright stack; ``object``, the sample itself, without haze and halos.
     patterns : sequence of Pattern, optional
         Illumination, if it is known already; fitted otherwise. Networks on raw frames need none.
     optics : Optics, optional
@@ -174,37 +181,43 @@ def predict(
     ------
     LayoutError
         The stack does not have the model's frames.
+    ModelError
+        The model makes no image of that name.
     """
     start = time.perf_counter()
-    _check_frames(model, frames)
-    if model.card.input["kind"] == "wiener-channels":
-        optics = optics or _own_optics(model.card)
-        if patterns is None:
-            n_angles = int(model.card.input.get("n_angles", 3))
-            signal = equalise_frames(frames, estimate_offset(frames))
-            patterns = fit_patterns(signal, n_angles, len(frames) // n_angles, optics)
-        channels, scaling = network_inputs(frames, patterns, optics)
-        with limited_threads(threads):
-            image = run_network(model, channels, tile_px=tile_px, progress=progress)[0]
-        image *= np.float32(scaling.scale)
-    elif model.card.input["kind"] == "srrf-channels":
-        patterns = ()
-        with limited_threads(threads):
-            channels, scaling = srrf_channels(frames, threads=threads)
-            image = run_network(model, channels, tile_px=tile_px, progress=progress)[0]
-        # radiality times intensity is never negative
-        image = np.maximum(image, 0) * np.float32(scaling.scale * SRRF_UNIT)
-    else:
-        patterns = ()
-        channels, scaling, output = _raw_channels(model.card, frames, resize)
-        with limited_threads(threads):
-            images = run_network(model, channels, tile_px=tile_px, progress=progress)
-        # the seed cast negative numbers to huge unsigned ones; they are noise about zero
-        images = np.maximum(output.undo(images), 0)
-        image = images[0] if len(images) == 1 else images
+    number = _output_number(model.card, target)
+    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=resize)
+    with limited_threads(threads):
+        images = run_network(model, made.channels, tile_px=tile_px, progress=progress)
+    uncertainty = None
+    if model.card.interval is not None:
+        half_width = images[len(images) // 2 + number]
+        uncertainty = half_width * np.float32(made.counts.scale / HALF_WIDTH_SD)
+        images = images[: len(images) // 2]
+    images = made.counts.undo(images)
+    if not made.negative:
+        images = np.maximum(images, 0)
+    several = len(images) > 1 and not model.card.outputs
     return Prediction(
-        image=image, scaling=scaling, patterns=tuple(patterns), seconds=time.perf_counter() - start
+        image=images if several else images[number],
+        uncertainty=uncertainty,
+        target=model.card.outputs[number] if model.card.outputs else "",
+        scaling=made.scaling,
+        patterns=made.patterns,
+        seconds=time.perf_counter() - start,
     )
+
+
+def _output_number(card: ModelCard, target: str | None) -> int:
+    if target is None:
+        return 0
+    if target not in card.outputs:
+        names = ", ".join(f"'{name}'" for name in card.outputs) or "one without a name"
+        raise ModelError(
+            f"the model '{card.name}' makes no image called '{target}'",
+            f"it makes {names}: leave the target away, or choose another model",
+        )
+    return card.outputs.index(target)
 
 
 def run_network(
@@ -269,41 +282,3 @@ def run_network(
             if progress is not None:
                 progress(number, len(tiles))
     return whole
-
-
-def _check_frames(model: Model, frames: NDArray[Any]) -> None:
-    expected = model.card.frames
-    assert expected is not None  # load_model has seen to it
-    if frames.ndim != 3 or len(frames) != expected.total:
-        seen = " x ".join(map(str, frames.shape))
-        raise LayoutError(
-            f"the model '{model.name}' takes {expected.total} frames, the stack is {seen}",
-            "choose the model that fits: dlsim models",
-        )
-    if not np.isfinite(frames).all():
-        raise LayoutError("the frames hold NaN or infinity", "repair the file first")
-
-
-def _own_optics(card: ModelCard) -> Optics:
-    settings = dict(card.optics)
-    if card.pixel_size_um is not None:
-        settings["pixel_size_um"] = card.pixel_size_um
-    return Optics(**settings)
-
-
-def _raw_channels(
-    card: ModelCard, frames: NDArray[Any], resize: Resize
-) -> tuple[NDArray[np.float32], Scaling, Scaling]:
-    """Return normalised frames, their scaling, and the scaling that takes the output back to counts."""
-    enlargement = int(card.input.get("enlargement", 1))
-    channels = select_frames(frames, str(card.input["selection"]))
-    if enlargement > 1:
-        channels = np.asarray(resize(channels, enlargement), dtype=np.float32)
-    if card.normalisation.get("kind") == "seed":
-        scaling = Scaling(offset=0.0, scale=float(card.normalisation["input"]))
-        output = Scaling(offset=0.0, scale=float(card.normalisation["output"]))
-    else:
-        scaling = robust_scaling(frames)
-        gain = float(card.normalisation.get("truth_gain") or 1.0)
-        output = Scaling(offset=0.0, scale=scaling.scale * gain)
-    return scaling.apply(channels), scaling, output

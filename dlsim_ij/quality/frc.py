@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlsim_ij.acquisition.thinning import PhotonScale
 from dlsim_ij.errors import ConfigError, ImageError
 from dlsim_ij.quality.frc_curve import Curve, Status
 from dlsim_ij.quality.frc_rings import FloatArray, Rings, Window, ring_sums
@@ -22,7 +23,7 @@ from dlsim_ij.quality.frc_shift import align as align_pair
 from dlsim_ij.quality.frc_shift import find_shift
 from dlsim_ij.quality.frc_thresholds import Threshold, check_threshold, for_all_photons, threshold_curve
 from dlsim_ij.quality.inputs import check_image
-from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale, split_image
+from dlsim_ij.quality.thinning import estimate_photon_scale, split_image
 from dlsim_ij.results import Result
 
 Method = Literal["pair", "binomial-split", "frame-split"]
@@ -96,7 +97,7 @@ def frc_resolution(
         only reported.
     gain, offset : float, optional
         To split one camera image: counts per photo-electron, and counts (see
-        :class:`~dlsim_ij.quality.thinning.PhotonScale`). Both or neither; estimated without them.
+        :class:`~dlsim_ij.acquisition.thinning.PhotonScale`). Both or neither; estimated without them.
     full_photons : bool
         One image only. Each half has half of the photons, so its resolution is lower than that of two
         images like `first`. True answers for the latter, by the threshold that

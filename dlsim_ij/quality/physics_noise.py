@@ -9,9 +9,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from dlsim_ij.acquisition.thinning import PhotonScale
 from dlsim_ij.errors import ImageError
 from dlsim_ij.quality.physics_forward import FloatArray, RawPlane, faded
-from dlsim_ij.quality.thinning import PhotonScale, estimate_photon_scale
+from dlsim_ij.quality.thinning import estimate_photon_scale
 
 # times the nominal cut-off: real optics may pass a little more; a sharp edge would spread bright noise far
 _BEYOND = (1.1, 1.35)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dlsim_ij.acquisition.layout import Acquisition
+from dlsim_ij.acquisition.thinning import PhotonScale
 from dlsim_ij.errors import ImageError, LayoutError
 from dlsim_ij.quality.inputs import check_image
 from dlsim_ij.quality.physics_detail import compare_detail, find_shift
@@ -26,7 +27,6 @@ from dlsim_ij.quality.physics_fit import Fitted, Frames, fit_model
 from dlsim_ij.quality.physics_forward import Mover, RawPlane, fading
 from dlsim_ij.quality.physics_noise import measure_noise, trust_axes
 from dlsim_ij.quality.physics_scan import PAPER_CUTOFF_PX, ImagePlane, evidence, noise_map, scan
-from dlsim_ij.quality.thinning import PhotonScale
 from dlsim_ij.results import Result
 
 _FADE, _MARGIN = 4.1, 6.9  # resolved distances: 12 and 20 pixels of the paper's microscope

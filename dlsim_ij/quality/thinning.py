@@ -1,29 +1,22 @@
 """Two images out of one: each detected photon is given to one of two copies at random.
 
 A count that is Poisson distributed and split binomially gives two Poisson counts that are independent of
-each other, so the copies are as good as two exposures, each with its share of the light.
-
-For camera counts `y`, with `gain` counts per photo-electron and read noise, the model is ::
-
-    mean of y = gain * electrons + camera offset
-    variance of y = gain^2 * (electrons + read noise^2)
-
-and `offset = camera offset - gain * read noise^2` makes ``(y - offset) / gain`` a number whose variance
-equals its mean: it is then split as photons are. Camera offset and read noise need not be known apart.
+each other, so the copies are as good as two exposures, each with its share of the light. Counts become
+electrons by a `PhotonScale` (:mod:`dlsim_ij.acquisition.thinning`), for which camera offset and read noise
+need not be known apart; here it is estimated from one image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlsim_ij.acquisition.thinning import PhotonScale, check_fraction, thin_electrons
 from dlsim_ij.errors import ConfigError, ImageError
 from dlsim_ij.quality.inputs import check_image
-from dlsim_ij.results import Result
 
 FloatArray = NDArray[np.float64]
 
@@ -33,72 +26,6 @@ _FEWEST_BLOCKS = 25
 # variance (0.98 to 1.02 on 256 x 256 px), after a Gaussian blur of 0.4 px already 0.5.
 _WHITE = 0.75
 _LEAST_SIGNIFICANCE = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhotonScale(Result):
-    """How counts relate to photo-electrons: ``(counts - offset) / gain`` has its mean as its variance."""
-
-    gain: float  # counts per photo-electron
-    offset: float  # counts; below the camera's own offset by gain times its squared read noise
-    source: Literal["given", "estimated"]
-    gain_error: float | None  # one standard error; None when given
-    whiteness: float | None  # of the noise; 1 is white. None when given
-
-    def electrons(self, image: ArrayLike) -> FloatArray:
-        """Return the image in photo-electrons, read noise included: ``(image - offset) / gain``."""
-        return (np.asarray(image, np.float64) - self.offset) / self.gain
-
-
-def binomial_split(
-    counts: ArrayLike, fraction: float = 0.5, *, seed: int | np.random.Generator = 0
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split photon counts into two independent images.
-
-    Parameters
-    ----------
-    counts : ndarray
-        Whole numbers of photons, 0 or more, of any shape; floats must be whole too. Camera counts are not
-        photons: use :func:`split_image`.
-    fraction : float
-        Expected share of the first image, between 0 and 1.
-    seed : int or numpy.random.Generator
-        Source of the randomness.
-
-    Returns
-    -------
-    first, second : ndarray of int64
-        Their sum is `counts`. If `counts` is Poisson distributed, both are, independently.
-
-    Raises
-    ------
-    ImageError
-        Negative, broken or unusable numbers.
-    ConfigError
-        The fraction is not between 0 and 1.
-
-    Examples
-    --------
-    >>> first, second = binomial_split(np.full((2, 2), 100), seed=1)
-    >>> (first + second).tolist()
-    [[100, 100], [100, 100]]
-    """
-    _check_fraction(fraction)
-    photons = np.asarray(counts)
-    if photons.dtype.kind not in "iuf":
-        raise ImageError(f"photon counts of type {photons.dtype} cannot be split", "pass whole numbers")
-    if photons.size and not (np.isfinite(photons).all() and (photons >= 0).all()):
-        raise ImageError(
-            "photon counts must be 0 or more, these hold negative, NaN or infinite values",
-            "for camera counts with an offset, use split_image",
-        )
-    whole = photons.astype(np.int64)
-    if photons.dtype.kind == "f" and (whole != photons).any():
-        raise ImageError(
-            "photon counts must be whole numbers, these are not", "for scaled images, use split_image"
-        )
-    first = np.random.default_rng(seed).binomial(whole, fraction)
-    return first, whole - first
 
 
 def split_image(
@@ -118,7 +45,8 @@ def split_image(
     fraction : float
         Expected share of the first image, between 0 and 1.
     gain, offset : float, optional
-        Of the camera, in counts per photo-electron and in counts (see :class:`PhotonScale`). Both or
+        Of the camera, in counts per photo-electron and in counts (see
+        :class:`~dlsim_ij.acquisition.thinning.PhotonScale`). Both or
         neither; with neither they are estimated by :func:`estimate_photon_scale`.
     seed : int or numpy.random.Generator
         Source of the randomness.
@@ -143,14 +71,11 @@ def split_image(
     ``fraction (1 - fraction) n`` that makes the covariance of the two parts 0. Pixels below the offset
     receive none, so where a pixel sees less than about one electron the parts stay slightly correlated.
     """
-    _check_fraction(fraction)
+    check_fraction(fraction)
     pixels = check_image(image)
     scale = photon_scale(pixels, gain, offset)
     electrons = scale.electrons(pixels)
-    generator = np.random.default_rng(seed)
-    # rounded up or down at random, so that its mean is kept; the rest is shared out evenly
-    whole = np.floor(np.maximum(electrons, 0) + generator.random(electrons.shape)).astype(np.int64)
-    first = generator.binomial(whole, fraction) + fraction * (electrons - whole)
+    first = thin_electrons(electrons, fraction, np.random.default_rng(seed))
     first *= scale.gain
     return first, scale.gain * electrons - first, scale
 
@@ -259,11 +184,6 @@ def _dim_noise(level: FloatArray, fine: FloatArray, coarse: FloatArray) -> DimNo
         return DimNoise(0.0, 0.0, float("inf"))
     low, high = np.quantile(np.log(np.maximum(coarse[dim], 1e-9 * variance)), (0.25, 0.75))
     return DimNoise(variance, float(np.median(fine[dim])) / variance, float(high - low))
-
-
-def _check_fraction(fraction: float) -> None:
-    if not 0 < fraction < 1:
-        raise ConfigError(f"the fraction is {fraction}", "choose a number between 0 and 1")
 
 
 def _noise_variance(pixels: FloatArray, order: int) -> FloatArray:

@@ -11,12 +11,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
-from dlsim_ij.reconstruction.channels import CHANNELS_PER_STACK, wiener_channels
+from dlsim_ij.reconstruction.channels import three_frame_channels, wiener_channels
 from dlsim_ij.reconstruction.widefield import widefield
 from dlsim_ij.reconstruction.wiener import WienerPlan, wiener_images, wiener_sim
 from dlsim_ij.reconstruction.wiener_filter import (
     FILTERS,
-    SHARP,
     SOFT,
     STANDARD,
     VENDOR,
@@ -33,9 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {"srrf": "srrf_ring", "esrrf": "srrf_convergence", "estimate_drift": "srrf_drift"}
 
 __all__ = [
-    "CHANNELS_PER_STACK",
     "FILTERS",
-    "SHARP",
     "SOFT",
     "STANDARD",
     "VENDOR",
@@ -48,6 +45,7 @@ __all__ = [
     "estimate_offset",
     "estimate_parameters",
     "srrf",
+    "three_frame_channels",
     "widefield",
     "wiener_channels",
     "wiener_images",

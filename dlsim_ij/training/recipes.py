@@ -9,8 +9,12 @@ Its networks predict with each image's own BatchNorm statistics, and its last we
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal
 
+from dlsim_ij.config import did_you_mean, make_settings, override
+from dlsim_ij.errors import ConfigError
 from dlsim_ij.training.settings import (
     DataSettings,
     ModelSettings,
@@ -98,3 +102,47 @@ def _seed(
         export="last",
         model=ModelSettings(description=f"The seed's {network} ({light} light)"),
     )
+
+
+_RECIPES: dict[str, Callable[[str], TrainingConfig]] = {
+    "seed-sim15": seed_sim15,
+    "seed-sim15-low": partial(seed_sim15, light="low"),
+    "seed-sim3": seed_sim3,
+    "seed-sim4": seed_sim4,
+    "seed-sim4-max": partial(seed_sim4, summary="max"),
+    "seed-snr": seed_snr,
+    "seed-scunet": seed_scunet,
+    "seed-srrf5": seed_srrf5,
+}
+
+
+def recipe_names() -> list[str]:
+    """Return the names that :func:`make_recipe` knows; configs/ has a file of each."""
+    return list(_RECIPES)
+
+
+def make_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> TrainingConfig:
+    """Return the configuration of that name; `overrides` (dotted keys) win over it.
+
+    Parameters
+    ----------
+    name : str
+        As ``seed-sim15``.
+    overrides : mapping, optional
+        Usually with ``data.options.dataset``, the folder that ``dlsim prepare`` wrote; without it, the
+        folder ``dataset``.
+
+    Raises
+    ------
+    ConfigError
+        No recipe has that name, or a setting is wrong.
+
+    Examples
+    --------
+    >>> make_recipe("seed-snr", {"data.options.dataset": "cells"}).data.options["target"]
+    'frames'
+    """
+    if name not in _RECIPES:
+        raise ConfigError(f"no recipe is called '{name}', and no file either", did_you_mean(name, _RECIPES))
+    settings = override(_RECIPES[name]("dataset").model_dump(mode="json"), overrides or {})
+    return make_settings(TrainingConfig, settings, where=f"recipe {name}")

@@ -20,10 +20,11 @@ def _require_known(name: str, known: list[str], what: str) -> None:
 
 
 class NetworkSettings(Settings):
-    """Which network, and its options (see `dlsim_ij.networks.create_network`)."""
+    """Which network, its options (see `dlsim_ij.networks.create_network`), and what it starts from."""
 
     name: str = "native"
     options: dict[str, Any] = Field(default_factory=dict)
+    initial: str | None = None  # a model whose weights it starts from: shipped name or folder
 
     @model_validator(mode="after")
     def _known(self) -> NetworkSettings:
@@ -34,7 +35,7 @@ class NetworkSettings(Settings):
 class DataSettings(Settings):
     """Where samples come from; `options` belong to that source and are checked by it."""
 
-    kind: Literal["simulated", "blinking", "prepared"]
+    kind: Literal["simulated", "blinking", "prepared", "mixed"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ class ModelSettings(Settings):
     name: str | None = None  # default: the name of the run folder
     description: str = ""
     licence: str = "not stated"
+    half_precision: bool = False  # store its weights as float16: half the size
 
 
 class TrainingConfig(Settings):
@@ -84,6 +86,8 @@ class TrainingConfig(Settings):
     patch_px: PositiveInt = 64  # side of a training input, in input pixels
 
     loss: str = "relative-l1"
+    train: Literal["all", "interval"] = "all"  # interval: the half widths alone, the images stay as they are
+    interval_weight: Positive = 0.05  # of the interval loss, beside that of the images
     optimiser: OptimiserSettings = OptimiserSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     gradient_clip: Positive | None = 1.0  # largest norm of the whole gradient
@@ -100,6 +104,11 @@ class TrainingConfig(Settings):
     validate_every: PositiveInt = 200
     checkpoint_every: PositiveInt = 200
     early_stop_patience: PositiveInt | None = None  # validations without a better one
+    max_cpu_minutes: Positive | None = None  # of this process, over all starts: then the run is finished
+    keep_checkpoints: Annotated[int, Field(ge=0)] = 0  # numbered copies of the last checkpoint
+    sample_pictures: Annotated[int, Field(ge=0, le=8)] = 4  # samples drawn at every validation; 0: none
+    tensorboard: bool = False
+    check_memory: bool = True  # refuse a run that will not fit; False: warn
     export: Literal["best", "last"] = "best"  # which weights become the finished model
     output: str | None = None  # the run folder
     model: ModelSettings = ModelSettings()

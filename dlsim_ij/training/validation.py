@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import log10
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
 from dlsim_ij.results import Result
-from dlsim_ij.training.losses import Loss
+from dlsim_ij.training.losses import Loss, split_output
 
 if TYPE_CHECKING:
     from dlsim_ij.datasets.source import SampleSource
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 class Validation(Result):
     """Means over the validation samples."""
 
-    loss: float
-    psnr_db: float  # of normalised images, in the target's own range, nothing fitted
+    loss: float  # of the images, or of the intervals if they alone are trained
+    psnr_db: float  # of normalised images, in the target's own range, nothing fitted; several: their mean
     samples: int
-    groups: dict[str, dict[str, float]] = field(default_factory=dict)  # loss and psnr_db per group
+    groups: dict[str, dict[str, float]] = field(default_factory=dict)  # the same per group
+    within: float | None = None  # fraction of pixels whose error the network's interval holds
 
 
 @torch.no_grad()
@@ -32,6 +34,8 @@ def validate(
     network: nn.Module, source: SampleSource, loss: Loss, *, device: torch.device, batchnorm: BatchNormMode
 ) -> Validation | None:
     """Measure `network` on every validation sample, in float32.
+
+    `loss` is called with the whole output and the targets of one sample.
 
     Returns
     -------
@@ -41,23 +45,31 @@ def validate(
     was_training = network.training
     network.eval()
     set_batchnorm_mode(network, batchnorm)
-    rows: list[tuple[str, float, float]] = []
+    rows: list[tuple[str, dict[str, float]]] = []
     try:
         for inputs, targets, group in source.validation():
-            predicted = network(inputs.to(device)).float()
             wanted = targets.to(device)
-            for one, truth in zip(predicted, wanted, strict=True):
-                rows.append((group, float(loss(one[None], truth[None])), psnr_db(one, truth)))
+            output = network(inputs.to(device)).float()
+            images, half_widths = split_output(output, wanted.shape[1])
+            for number, truth in enumerate(wanted):
+                row = {
+                    "loss": float(loss(output[number, None], truth[None])),
+                    "psnr_db": fmean(psnr_db(*pair) for pair in zip(images[number], truth, strict=True)),
+                }
+                if half_widths is not None:
+                    inside = (images[number] - truth).abs() <= half_widths[number]
+                    row["within"] = float(inside.float().mean())
+                rows.append((group, row))
     finally:
         set_batchnorm_mode(network, "running")
         network.train(was_training)
     if not rows:
         return None
     groups = {
-        name: _means([row for row in rows if row[0] == name]) for name in dict.fromkeys(r[0] for r in rows)
+        name: _means([row for group, row in rows if group == name])
+        for name in dict.fromkeys(r[0] for r in rows)
     }
-    whole = _means(rows)
-    return Validation(loss=whole["loss"], psnr_db=whole["psnr_db"], samples=len(rows), groups=groups)
+    return Validation(**_means([row for _, row in rows]), samples=len(rows), groups=groups)
 
 
 def psnr_db(image: Tensor, truth: Tensor) -> float:
@@ -75,8 +87,5 @@ def psnr_db(image: Tensor, truth: Tensor) -> float:
     return 10 * log10(max(span * span, 1e-20) / max(error, 1e-20))
 
 
-def _means(rows: list[tuple[str, float, float]]) -> dict[str, float]:
-    return {
-        "loss": sum(row[1] for row in rows) / len(rows),
-        "psnr_db": sum(row[2] for row in rows) / len(rows),
-    }
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: fmean(row[name] for row in rows) for name in rows[0]}

@@ -218,3 +218,77 @@ def test_other_errors_of_torch_stay_themselves(native, stack):
     native.network.register_forward_pre_hook(fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         predict(native, stack.raw, patterns=stack.conditions.patterns)
+
+
+@pytest.fixture
+def two_images(tmp_path):
+    torch.manual_seed(3)
+    network = create_network("native", width=4, images=2, interval=True)
+    for head in (network.head, network.half_width[-1]):
+        torch.nn.init.normal_(head.weight, std=0.05)
+    card = {
+        **WIENER_CARD,
+        "architecture": {"name": "native", "options": {"width": 4, "images": 2, "interval": True}},
+        "input": {"kind": "wiener-channels", "n_angles": 3, "n_phases": [5, 3]},
+        "outputs": ["wiener", "object"],
+        "interval": {"level": 0.9},
+    }
+    save_bundle(tmp_path / "two", network, card)
+    return load_model(tmp_path / "two")
+
+
+def test_a_model_with_several_images_gives_the_one_that_is_asked_for(two_images, stack):
+    patterns = stack.conditions.patterns
+    first = predict(two_images, stack.raw, patterns=patterns)
+    second = predict(two_images, stack.raw, patterns=patterns, target="object")
+    assert (first.target, second.target) == ("wiener", "object")
+    assert first.image.shape == first.uncertainty.shape == (160, 176)
+    assert not np.array_equal(first.image, second.image)
+    assert not np.array_equal(first.uncertainty, second.uncertainty)
+    assert (first.uncertainty > 0).all()
+    channels, scaling = network_inputs(stack.raw, patterns, Optics())
+    half_width = run_network(two_images, channels)[2] * scaling.scale
+    np.testing.assert_allclose(1.645 * first.uncertainty, half_width, rtol=1e-5)
+
+
+def test_an_image_that_the_model_does_not_make_is_refused(two_images, native, stack):
+    with pytest.raises(ModelError, match="no image called 'sample'"):
+        predict(two_images, stack.raw, target="sample")
+    with pytest.raises(ModelError, match="no image called 'object'"):
+        predict(native, stack.raw, target="object")
+
+
+def test_other_numbers_of_phases_are_taken_where_the_model_knows_them(two_images, native, stack):
+    raw = stack.raw[[0, 1, 2, 5, 6, 7, 10, 11, 12]]
+    assert predict(two_images, raw).image.shape == (160, 176)
+    with pytest.raises(LayoutError, match="takes 15 frames"):
+        predict(native, raw)
+    with pytest.raises(LayoutError, match="takes 15 or 9 frames"):
+        predict(two_images, raw[:8])
+
+
+def test_gain_scales_the_uncertainty_too(two_images, stack):
+    patterns = stack.conditions.patterns
+    expected = predict(two_images, stack.raw, patterns=patterns).uncertainty
+    scaled = predict(two_images, 3.0 * stack.raw + 50.0, patterns=patterns).uncertainty
+    np.testing.assert_allclose(scaled, 3 * expected, rtol=2e-3)
+
+
+def test_three_frames_want_their_patterns(tmp_path, stack):
+    torch.manual_seed(4)
+    network = create_network("native", in_channels=19, width=4)
+    torch.nn.init.normal_(network.head.weight, std=0.05)
+    card = {
+        **WIENER_CARD,
+        "architecture": {"name": "native", "options": {"in_channels": 19, "width": 4}},
+        "in_channels": 19,
+        "input": {"kind": "three-frames", "n_angles": 3, "n_phases": [5, 3]},
+    }
+    save_bundle(tmp_path / "three", network, card)
+    model = load_model(tmp_path / "three")
+    patterns = stack.conditions.patterns
+    whole = predict(model, stack.raw, patterns=patterns)
+    alone = predict(model, stack.raw[::5], patterns=patterns)
+    np.testing.assert_array_equal(whole.image, alone.image)
+    with pytest.raises(LayoutError, match="does not tell its own"):
+        predict(model, stack.raw[::5])

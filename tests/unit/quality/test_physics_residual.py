@@ -11,6 +11,7 @@ import pytest
 from scipy import ndimage
 
 from dlsim_ij.acquisition import detect_acquisition
+from dlsim_ij.acquisition.thinning import PhotonScale
 from dlsim_ij.errors import ImageError, LayoutError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.optics import Optics
@@ -20,7 +21,6 @@ from dlsim_ij.quality.physics_fit import Frames, fit_model
 from dlsim_ij.quality.physics_forward import Mover, RawPlane, faded
 from dlsim_ij.quality.physics_noise import measure_noise, trust_axes
 from dlsim_ij.quality.physics_scan import ImagePlane, evidence, scan
-from dlsim_ij.quality.thinning import PhotonScale
 from dlsim_ij.reconstruction import equalise_frames, estimate_offset, widefield, wiener_sim
 from dlsim_ij.simulation import Camera, draw_structure, random_conditions, simulate_sim
 

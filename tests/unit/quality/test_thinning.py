@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from dlsim_ij.acquisition.thinning import binomial_split
 from dlsim_ij.errors import ConfigError, ImageError
-from dlsim_ij.quality.thinning import binomial_split, estimate_photon_scale, photon_scale, split_image
+from dlsim_ij.quality.thinning import estimate_photon_scale, photon_scale, split_image
 
 
 def scene(side: int = 192, seed: int = 0) -> np.ndarray:

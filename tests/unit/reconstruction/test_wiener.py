@@ -4,7 +4,7 @@ import pytest
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics
 from dlsim_ij.quality import best_shift, fair_scores
-from dlsim_ij.reconstruction import SHARP, SOFT, WienerFilter, wiener_channels, wiener_images, wiener_sim
+from dlsim_ij.reconstruction import SOFT, VENDOR, WienerFilter, wiener_channels, wiener_images, wiener_sim
 from dlsim_ij.reconstruction.channels import unshuffle
 from dlsim_ij.simulation import Conditions, draw_structure, simulate_sim
 from dlsim_ij.simulation.sim_frames import paper_patterns
@@ -61,19 +61,19 @@ def test_it_is_linear(stack):
 
 def test_several_filters_in_one_call_are_those_of_single_calls(stack):
     patterns = stack.conditions.patterns
-    both = wiener_images(stack.electrons, patterns, Optics(), [SHARP, SOFT])
-    for image, one in zip(both, (SHARP, SOFT), strict=True):
+    both = wiener_images(stack.electrons, patterns, Optics(), [VENDOR, SOFT])
+    for image, one in zip(both, (VENDOR, SOFT), strict=True):
         np.testing.assert_allclose(
             image, wiener_sim(stack.electrons, patterns, Optics(), filter=one), rtol=1e-5, atol=1e-4
         )
     with pytest.raises(ValueError, match="may differ"):
-        wiener_images(stack.electrons, patterns, Optics(), [SHARP, WienerFilter(notch_width=0.1)])
+        wiener_images(stack.electrons, patterns, Optics(), [VENDOR, WienerFilter(notch_width=0.1)])
 
 
 def test_channels_hold_the_images_and_the_means(stack):
     patterns = stack.conditions.patterns
     channels = wiener_channels(stack.electrons, patterns, Optics())
-    sharp, soft = wiener_images(stack.electrons, patterns, Optics(), [SHARP, SOFT])
+    sharp, soft = wiener_images(stack.electrons, patterns, Optics(), [VENDOR, SOFT])
     np.testing.assert_array_equal(channels[:4], unshuffle(sharp))
     np.testing.assert_array_equal(channels[4:8], unshuffle(soft))
     np.testing.assert_allclose(channels[9], stack.electrons[5:10].mean(axis=0), rtol=1e-6)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from dlsim_ij.optics import Optics
-from dlsim_ij.reconstruction import SHARP, SOFT, WienerFilter, wiener_channels
+from dlsim_ij.reconstruction import SOFT, VENDOR, WienerFilter, wiener_channels
 from dlsim_ij.simulation.sim_frames import paper_patterns
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "wiener" / "channels.npz"
@@ -21,8 +21,8 @@ def test_the_channels_are_those_of_the_code_that_trained_the_networks():
 
 
 def test_their_filters_are_frozen():
-    assert SHARP.to_dict() == {
-        "wiener": 0.11, "otf_damping": 0.05, "order_weights": [0.67, 0.33], "notch_strength": 1.0,
+    assert VENDOR.to_dict() == {
+        "wiener": 0.08, "otf_damping": 0.05, "order_weights": [0.67, 0.33], "notch_strength": 1.0,
         "notch_width": 0.24, "apodisation_end": 1.40, "apodisation_bend": 1.0,
     }  # fmt: skip
     assert WienerFilter(wiener=0.5) == SOFT

@@ -7,7 +7,7 @@ from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.images import read_image, undo_enlargement
 from dlsim_ij.optics import Optics
 from dlsim_ij.quality import scores
-from dlsim_ij.reconstruction import SHARP, STANDARD, VENDOR, estimate_parameters, wiener_sim
+from dlsim_ij.reconstruction import STANDARD, VENDOR, estimate_parameters, wiener_sim
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,7 @@ def real(sample_dir):
     ("one", "as_it_is_db", "registered_db"),
     [
         (STANDARD, 26.4, 30.2),  # measured: 26.67, 30.47
-        (VENDOR, 27.1, 30.9),  # 27.28, 31.04
-        (SHARP, 27.2, 30.4),  # 27.31, 30.48, the image of `dlsim run`
+        (VENDOR, 27.1, 30.9),  # 27.28, 31.04, the image of `dlsim run`
     ],
 )
 def test_likeness_to_the_vendors_image(real, one, as_it_is_db, registered_db):

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from dlsim_ij.errors import ConfigError
-from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.losses import get_loss, interval_loss, split_output
 
 
 def test_seed_loss_by_hand():
@@ -32,3 +33,28 @@ def test_relative_l1_weighs_dim_and_bright_fields_alike():
 def test_unknown_loss_names_the_one_meant():
     with pytest.raises(ConfigError, match="relative-l1"):
         get_loss("relative-l2")
+
+
+def test_interval_loss_is_least_at_the_90_percent_level():
+    rng = np.random.default_rng(0)
+    target = torch.zeros(1, 1, 200, 200)
+    prediction = torch.from_numpy(rng.normal(size=target.shape).astype(np.float32))
+    widths = np.linspace(0.5, 3, 51)
+    losses = [float(interval_loss(torch.full_like(target, w), prediction, target)) for w in widths]
+    assert widths[int(np.argmin(losses))] == pytest.approx(1.645, abs=0.06)
+
+
+def test_interval_loss_leaves_the_image_alone():
+    prediction = torch.zeros(1, 1, 4, 4, requires_grad=True)
+    half_width = torch.full((1, 1, 4, 4), 0.5, requires_grad=True)
+    interval_loss(half_width, prediction, torch.ones(1, 1, 4, 4)).backward()
+    assert prediction.grad is None
+    assert (half_width.grad < 0).all()  # the error is larger: the width is to grow
+
+
+def test_output_is_split_into_images_and_half_widths():
+    output = torch.arange(4.0).reshape(1, 4, 1, 1)
+    images, half_widths = split_output(output, 2)
+    assert images.flatten().tolist() == [0, 1]
+    assert half_widths.flatten().tolist() == [2, 3]
+    assert split_output(output, 4)[1] is None

@@ -1,0 +1,62 @@
+"""Starting from what another model has learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dlsim_ij.bundles import load_bundle
+from dlsim_ij.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_INTERVALS = "half_width."
+
+
+def start_from(network: nn.Module, model: str) -> None:
+    """Give `network` the weights of a model of the same architecture.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Its own weights are replaced; those of its intervals stay fresh if the model has none.
+    model : str
+        Shipped name or folder.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or its weights have other names or shapes.
+    """
+    bundle = load_bundle(model)
+    theirs = bundle.create().state_dict()
+    if not any(name.startswith(_INTERVALS) for name in theirs):
+        theirs |= {name: own for name, own in network.state_dict().items() if name.startswith(_INTERVALS)}
+    try:
+        network.load_state_dict(theirs)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the weights of '{bundle.name}' do not fit this network: {str(error).splitlines()[-1].strip()}",
+            f"set network.options as in {bundle.folder / 'model.json'}, or leave network.initial away",
+        ) from error
+
+
+def tells_intervals(network: nn.Module) -> bool:
+    """Whether a network tells how far its images may be wrong."""
+    return getattr(network, "half_width", None) is not None
+
+
+def keep_images(network: nn.Module) -> None:
+    """Let training change nothing but how wide the intervals are.
+
+    Raises
+    ------
+    ConfigError
+        The network tells no intervals.
+    """
+    if not tells_intervals(network):
+        raise ConfigError(
+            "train is 'interval', but the network tells no intervals", "set network.options.interval to true"
+        )
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(_INTERVALS))

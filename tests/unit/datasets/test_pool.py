@@ -1,0 +1,48 @@
+from functools import partial
+
+import numpy as np
+import pytest
+
+from dlsim_ij.datasets.pool import FieldPool
+
+
+def _field(made, number, generation):
+    made.append((number, generation))
+    return _other_process(number, generation)
+
+
+def _other_process(number, generation):
+    value = np.full((1, 4, 4), 10 * number + generation, dtype=np.float32)
+    return [(value, value), (value + 0.5, value + 0.5)]
+
+
+def test_without_renewal_every_field_is_made_once():
+    made = []
+    pool = FieldPool(partial(_field, made), 3)
+    for epoch in range(4):
+        pool.start_epoch(epoch)
+    assert made == [(0, 0), (1, 0), (2, 0)]
+    assert pool.inputs[:, 0, 0, 0].tolist() == [0, 0.5, 10, 10.5, 20, 20.5]
+    assert pool.inputs.dtype == pool.targets.dtype == np.float16
+
+
+def test_an_epoch_renews_one_field_in_k():
+    pool = FieldPool(_other_process, 4, renew_epochs=2)
+    seen = []
+    for epoch in range(4):
+        pool.start_epoch(epoch)
+        seen.append((pool.inputs[::2, 0, 0, 0] % 10).astype(int).tolist())
+    pool.close()
+    assert seen == [[0, 0, 0, 0], [0, 1, 0, 1], [1, 1, 1, 1], [1, 2, 1, 2]]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_epoch_is_the_same_whether_reached_or_resumed(workers):
+    walked = FieldPool(_other_process, 3, renew_epochs=3, workers=workers)
+    for epoch in range(6):
+        walked.start_epoch(epoch)
+    resumed = FieldPool(_other_process, 3, renew_epochs=3)
+    resumed.start_epoch(5)
+    walked.close(), resumed.close()
+    np.testing.assert_array_equal(walked.inputs, resumed.inputs)
+    np.testing.assert_array_equal(walked.targets, resumed.targets)
