@@ -2,7 +2,7 @@
 
     python benchmarks/model_scores.py sim15 lowlight sim3                # shipped models, or folders
     python benchmarks/model_scores.py sim15 --geometry sample two-beam any --fields 32
-    python benchmarks/model_scores.py sim15 lowlight sim3 --write docs/models.md --cards
+    python benchmarks/model_scores.py sim15 lowlight sim3 --write docs/models.md --short README.md --cards
 
 Truth is the clean object (`object_target`) for a model's image "object", and the noise-free Wiener image for
 "wiener". PSNR after least-squares gain and offset, in the range of the truth; means over the fields. The
@@ -24,7 +24,7 @@ from doc_tables import put, table
 from fixed_fields import INNER, STRUCTURES, Field, fixed_fields
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
-from dlsim_ij.bundles import read_bundle
+from dlsim_ij.bundles.bundle import read_bundle
 from dlsim_ij.files import write_json
 from dlsim_ij.inference import Model, load_model, predict
 from dlsim_ij.quality.doubtful import HALF_WIDTH_SD
@@ -89,6 +89,21 @@ def quality_table(rows: Rows, models: Mapping[str, Model], target: str) -> str:
     return table([*head, *(f"`{n}`" for n in names), *(f"gain `{n}`" for n in names)], body)
 
 
+def short_table(rows: Rows, models: Mapping[str, Model]) -> str:
+    """Return the gains of the image "object" in the sample's geometry, one row per structure."""
+    names = [name for name, model in models.items() if "object" in model.card.outputs]
+    levels = sorted({key[2] for key in rows}, reverse=True)
+    body = []
+    for structure in STRUCTURES:
+        cells = []
+        for level in levels:
+            row = rows["sample", structure, level]
+            best = max(float(np.mean(row[f"Wiener {preset} object"])) for preset in PRESETS)
+            cells += [f"{float(np.mean(row[f'{name} object'])) - best:+.1f} dB" for name in names]
+        body.append([structure, *cells])
+    return table(["", *(f"`{name}`, {level:g} photons" for level in levels for name in names)], body)
+
+
 def coverage_table(rows: Rows) -> str:
     """Return how many pixels have an error within their 90 % interval, in percent."""
     names = [key for key in next(iter(rows.values())) if key.endswith("within")]
@@ -136,6 +151,7 @@ def main() -> None:
     parser.add_argument("--geometry", nargs="*", default=["sample"], choices=["sample", "two-beam", "any"])
     parser.add_argument("--levels", type=float, nargs="*", default=list(LEVELS))
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page")
+    parser.add_argument("--short", type=Path, metavar="PAGE", help="put a short table into this page")
     parser.add_argument("--cards", action="store_true", help="put the scores into the models' cards")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -152,6 +168,8 @@ def main() -> None:
         print(f"\n{name}\n\n{text}")
         if given.write is not None:
             put(given.write, name, text)
+    if given.short is not None:
+        put(given.short, "gains-short", short_table(rows, models))
     if given.cards:
         write_cards(rows, given.models, given.fields)
 

@@ -125,7 +125,8 @@ def measure(name: str, dataset: Path, steps: int, cpu_minutes: float | None) -> 
             psnr_db = found.psnr_db if found else None
     else:
         batch = changes.get("batch_size", 1)
-        steps = -(-steps // batch) + 1  # the last row stands behind the validation
+        timed = max(1, -(-(steps - WARM_UP) // batch))
+        steps = WARM_UP + timed + 1  # the last row stands behind the validation
         far = 10**9
         settings = {
             "data": None, "threads": 1, "device": "cpu", "log_every": 1, "validate_every": far,
@@ -196,7 +197,8 @@ def main() -> None:
     )
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--loops", nargs="+", choices=list(LOOPS), default=list(LOOPS))
-    parser.add_argument("--steps", type=int, default=8, help="samples that each turn times")
+    words = f"samples of each turn; the first {WARM_UP} steps are not timed"
+    parser.add_argument("--steps", type=int, default=8, help=words)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--cpu-minutes", type=float, help="also train each so long and measure the result")
     parser.add_argument("--page", type=Path, help="write the tables into this page")

@@ -158,6 +158,11 @@ def reconstruct(
     from dlsim_ij.inference import cascade, load_model, predict
 
     loaded = load_model(model) if isinstance(model, str) else model
+    if loaded.card.input["kind"] == "srrf-channels":
+        raise ModelError(
+            f"the model '{loaded.name}' takes frames of a blinking sample, not a SIM stack",
+            f"dlsim predict STACK --model {loaded.name}, or dlsim_ij.blinking_series.predict_series",
+        )
     apply = predict if denoiser is None else partial(cascade, denoiser)
     array = _as_array(raw)
     source = native_stacks(array, layout=layout, pixel_size_um=pixel_size_um)

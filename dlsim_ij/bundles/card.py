@@ -74,10 +74,3 @@ class ModelCard(Settings):
             return ()
         n_angles = int(self.input.get("n_angles", 1))
         return tuple(n_angles * int(n) for n in self.input.get("n_phases", ())) or (self.frames.total,)
-
-    @property
-    def frames_used(self) -> int | None:
-        """How many frames must be taken for it: all for a summary of them; None if the card does not tell."""
-        if self.frames is None:
-            return None
-        return self.frames.total if self.frames.summary else len(self.frames.selection)

@@ -80,6 +80,7 @@ def close_source(source: SampleSource) -> None:
 _KINDS = {
     "simulated": "dlsim_ij.datasets.simulated",
     "like": "dlsim_ij.datasets.like",
+    "blinking": "dlsim_ij.datasets.blinking_pairs",
     "prepared": "dlsim_ij.datasets.pairs",
     "mixed": "dlsim_ij.datasets.mixed",
 }
@@ -90,9 +91,9 @@ def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: i
 
     Parameters
     ----------
-    kind : {"simulated", "like", "prepared", "mixed"}
-        Samples from the simulator, from the simulator set to a user's stacks, from a folder that
-        ``dlsim prepare`` wrote, or from several of those.
+    kind : {"simulated", "like", "blinking", "prepared", "mixed"}
+        Samples from the simulator, from the simulator set to a user's stacks, from that of blinking samples,
+        from a folder that ``dlsim prepare`` wrote, or from several of those.
     options : mapping
         Settings of that kind, validated there.
     patch_px : int

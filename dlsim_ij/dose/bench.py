@@ -14,6 +14,7 @@ from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.acquisition.layout import Acquisition
 from dlsim_ij.acquisition.native import NativeStacks
 from dlsim_ij.acquisition.pattern_fit import fit_patterns
+from dlsim_ij.datasets.inputs import input_kind, input_kinds
 from dlsim_ij.errors import ImageError, ModelError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.optics import Pattern
@@ -22,6 +23,7 @@ from dlsim_ij.quality.dose_levels import DoseRow
 from dlsim_ij.reconstruction import SOFT, VENDOR, WienerPlan, widefield
 
 if TYPE_CHECKING:
+    from dlsim_ij.bundles.card import ModelCard
     from dlsim_ij.inference import Model
 
 FloatImage = NDArray[np.floating]
@@ -51,7 +53,7 @@ class Bench:
         self._plan = None if fit_each else self._planned(found.patterns)
         total = found.n_angles * found.n_phases
         self.frames_used = dict.fromkeys((CONVENTIONAL, CONVENTIONAL_SOFT), total) | {
-            model.name: model.card.frames_used or total for model in models
+            model.name: _frames_used(model.card, found) for model in models
         }
 
     def reconstruct(self, frames: NDArray[Any], fraction: float, draw: int) -> Stack:
@@ -157,3 +159,12 @@ class Bench:
 
     def _planned(self, patterns: Sequence[Pattern]) -> WienerPlan:
         return WienerPlan(self._shape, patterns, self._found.optics, [VENDOR, SOFT])
+
+
+def _frames_used(card: ModelCard, found: Acquisition) -> int:
+    """Return how many frames of the stack had to be taken for a model."""
+    total, kind = found.n_angles * found.n_phases, card.input["kind"]
+    if kind in input_kinds():
+        return found.n_angles if input_kind(kind).one_per_angle else total
+    # raw frames; a summary is one of all frames
+    return total if card.frames is None or card.frames.summary else len(card.frames.selection)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dlsim_ij.acquisition import fit_patterns
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles.card import ModelCard
+from dlsim_ij.datasets.blinking_inputs import SRRF_UNIT, srrf_channels
 from dlsim_ij.datasets.inputs import input_kind, input_kinds, network_inputs
 from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.datasets.selection import frame_selection, select_frames
@@ -49,7 +50,11 @@ class NetworkInput(Result):
 
 def known_input(card: ModelCard) -> bool:
     """Whether the card tells how the input is made, in a way that this version knows."""
-    return card.frames is not None and card.input.get("kind") in (*input_kinds(), "raw-frames")
+    return card.frames is not None and card.input.get("kind") in (
+        *input_kinds(),
+        "raw-frames",
+        "srrf-channels",
+    )
 
 
 def make_input(
@@ -79,6 +84,8 @@ def make_input(
     _check_frames(card, frames)
     if card.input["kind"] == "raw-frames":
         return _raw_input(card, frames, resize)
+    if card.input["kind"] == "srrf-channels":
+        return _blinking_input(frames)
     optics = optics or _own_optics(card)
     n_angles = int(card.input.get("n_angles", 3))
     if patterns is None:
@@ -139,6 +146,13 @@ def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> Network
         counts = Scaling(offset=0.0, scale=scaling.scale * gain)
     # the seed cast negative numbers to huge unsigned ones; they are noise about zero
     return NetworkInput(channels=scaling.apply(channels), scaling=scaling, counts=counts, negative=False)
+
+
+def _blinking_input(frames: NDArray[Any]) -> NetworkInput:
+    channels, scaling = srrf_channels(frames)
+    counts = Scaling(offset=0.0, scale=scaling.scale * SRRF_UNIT)
+    # radiality times intensity is never negative
+    return NetworkInput(channels=channels, scaling=scaling, counts=counts, negative=False)
 
 
 def _enlarged(frames: NDArray[Any], enlargement: int, resize: Resize) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ class NetworkSettings(Settings):
 class DataSettings(Settings):
     """Where samples come from; `options` belong to that source and are checked by it."""
 
-    kind: Literal["simulated", "like", "prepared", "mixed"]
+    kind: Literal["simulated", "like", "blinking", "prepared", "mixed"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 

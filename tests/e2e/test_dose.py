@@ -11,10 +11,13 @@ import xarray as xr
 
 import dlsim_ij as dlsim
 from dlsim_ij.acquisition import CountsCamera
+from dlsim_ij.bundles import save_bundle
 from dlsim_ij.cli.main import run
 from dlsim_ij.dose import models_for
 from dlsim_ij.errors import ConfigError, ImageError, LayoutError, ModelError
 from dlsim_ij.images import bicubic_enlarge, write_image
+from dlsim_ij.networks import create_network
+from dlsim_ij.reconstruction.channels import CHANNELS_OF_THREE_FRAMES
 from dlsim_ij.simulation import Camera, draw_structure, simulate_sim
 from dlsim_ij.simulation.sim_frames import paper_conditions
 
@@ -151,6 +154,32 @@ def test_a_fit_of_each_stack_is_worse_in_the_dark(bright):
     assert snr[0] > 5 * snr[1]
     assert once.summary.levels[0]["pattern_snr"] is None
     assert once.summary.curve("wiener-soft")[-1][1] > each.summary.curve("wiener-soft")[-1][1]
+
+
+def three_frames(folder):
+    """A network with fresh weights that sees one frame of each angle, as `sim3` does."""
+    network = create_network("native", in_channels=CHANNELS_OF_THREE_FRAMES, width=4)
+    card = {
+        "name": "three", "in_channels": CHANNELS_OF_THREE_FRAMES, "scale": 2, "side_multiple": 8,
+        "architecture": {"name": "native", "options": {"in_channels": CHANNELS_OF_THREE_FRAMES, "width": 4}},
+        "frames": {"total": 15, "selection": list(range(15))},
+        "input": {"kind": "three-frames", "n_angles": 3, "n_phases": [5, 3]},
+        "normalisation": {"kind": "robust"}, "pixel_size_um": 0.06,
+    }  # fmt: skip
+    return save_bundle(folder, network, card)
+
+
+def test_a_network_of_three_frames_takes_a_fifth_of_the_light(bright, tmp_path):
+    bundle = three_frames(tmp_path / "three")
+    assert bundle.card.takes(3, 5)
+    assert bundle.card.takes(3, 3)
+    assert not bundle.card.takes(5, 3)
+    found = dlsim.dose_curve(
+        bright.raw, models=[str(bundle.folder)], fractions=[0.1], draws=1, pixel_size_um=0.06
+    )
+    assert found.methods == {"wiener": 15, "wiener-soft": 15, "three": 3}
+    used = {row.method: row.photons_all_frames_per_pixel for row in found.rows if row.fraction == 0.1}
+    assert used["three"] == pytest.approx(used["wiener"] / 5)
 
 
 def test_a_given_camera_is_used(bright):

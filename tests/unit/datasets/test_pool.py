@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from dlsim_ij.datasets.pool import FieldPool
+from dlsim_ij.errors import DataError
 
 
 def _field(made, number, generation):
@@ -75,3 +77,12 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     while worker.exists() and b"spawn_main" in worker.read_bytes() and time.monotonic() < end:
         time.sleep(0.05)
     assert not worker.exists() or b"spawn_main" not in worker.read_bytes()
+
+
+def _dies(number, generation):
+    os._exit(3)
+
+
+def test_a_process_that_dies_is_named():
+    with pytest.raises(DataError, match="has died"):
+        FieldPool(_dies, 2, renew_epochs=1)
