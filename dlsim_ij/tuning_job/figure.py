@@ -10,6 +10,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from dlsim_ij.files import atomic_path
+from dlsim_ij.quality.intensity import fit_intensity
 
 _SIDE_PX = 256
 _MARGIN_PX = 16
@@ -18,7 +19,7 @@ _MARGIN_PX = 16
 def draw_proof(
     path: Path, before: Mapping[str, NDArray[np.float32]], after: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    """Draw a detail of each image: before, after, after minus before.
+    """Draw a detail of each image: before, after at the same brightness, after minus before.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def draw_proof(
     axes = figure.subplots(len(before), 3, squeeze=False)
     place = _brightest(next(iter(before.values())))
     for row, name in zip(axes, before, strict=True):
-        old, new = before[name][place], after[name][place]
+        gain, offset = fit_intensity(after[name], before[name])  # how bright an image is tells nothing
+        old, new = before[name][place], gain * after[name][place] + offset
         low, high = np.percentile(old, (1, 99.7))
         reach = float(np.percentile(np.abs(new - old), 99.5)) or 1.0
         for panel, image, title in zip(row, (old, new), ("before", "after"), strict=False):
