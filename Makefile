@@ -52,6 +52,7 @@ bench: setup-dev system
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/simulation.py
 	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/training_overheads.py
 
 clean:
 	rm -rf $(VENV) demo_out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

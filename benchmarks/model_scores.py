@@ -1,31 +1,43 @@
 """Scores of models on the simulated test sets: gain over Wiener, other geometries, coverage of the intervals.
 
-    python benchmarks/model_scores.py sim15 lowlight sim3              # shipped models, or folders
-    python benchmarks/model_scores.py runs/mine/model --fields 8
+    python benchmarks/model_scores.py sim15 lowlight sim3                # shipped models, or folders
+    python benchmarks/model_scores.py sim15 --geometry sample two-beam any --fields 32
+    python benchmarks/model_scores.py sim15 lowlight sim3 --write docs/models.md --short README.md --cards
 
 Truth is the clean object (`object_target`) for a model's image "object", and the noise-free Wiener image for
-"wiener". PSNR after least-squares gain and offset, in the range of the truth; means over the fields.
+"wiener". PSNR after least-squares gain and offset, in the range of the truth; means over the fields. The
+gain is that over the best of the three Wiener presets.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from doc_tables import put, table
 from fixed_fields import INNER, STRUCTURES, Field, fixed_fields
 
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
+from dlsim_ij.bundles.bundle import read_bundle
+from dlsim_ij.files import write_json
 from dlsim_ij.inference import Model, load_model, predict
 from dlsim_ij.quality.doubtful import HALF_WIDTH_SD
-from dlsim_ij.reconstruction import SOFT, STANDARD, VENDOR, wiener_sim
+from dlsim_ij.reconstruction import SOFT, VENDOR, wiener_sim
+from dlsim_ij.reconstruction.wiener_filter import STANDARD
 
 LEVELS = (300.0, 3.0)
+PRESETS = {"vendor": VENDOR, "soft": SOFT, "standard": STANDARD}
+Rows = dict[tuple[str, str, float], dict[str, list[float]]]  # (geometry, structure, photons) to columns
 
 
 def psnr_db(truth: np.ndarray, image: np.ndarray) -> float:
+    """Return the PSNR inside the margin, after the best gain and offset."""
     truth, image = truth[INNER].ravel().astype(np.float64), image[INNER].ravel().astype(np.float64)
     centred = image - image.mean()
     gain = centred @ (truth - truth.mean()) / max(centred @ centred, 1e-30)
@@ -34,77 +46,133 @@ def psnr_db(truth: np.ndarray, image: np.ndarray) -> float:
 
 
 def wiener_images(field: Field) -> dict[str, np.ndarray]:
-    raw, optics = field.stack.raw, field.stack.conditions.optics
-    signal = equalise_frames(raw, estimate_offset(raw))
-    images = {
-        name: wiener_sim(signal, field.patterns, optics, filter=one)
-        for name, one in (("vendor", VENDOR), ("soft", SOFT), ("standard", STANDARD))
-    }
-    return images
+    """Reconstruct with every preset."""
+    signal = equalise_frames(field.stack.raw, estimate_offset(field.stack.raw))
+    optics = field.stack.conditions.optics
+    return {name: wiener_sim(signal, field.patterns, optics, filter=one) for name, one in PRESETS.items()}
 
 
-def measure(models: list[Model], fields: int, geometry: str, levels: tuple[float, ...]) -> dict[Any, Any]:
-    """Return {(structure, photons): {column: [values]}}."""
-    rows: dict[Any, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def measure(models: Mapping[str, Model], fields: int, geometry: str, levels: tuple[float, ...]) -> Rows:
+    """Score the presets and the models on every test field."""
+    rows: Rows = defaultdict(lambda: defaultdict(list))
     for structure in STRUCTURES:
         for field in fixed_fields(structure, levels, fields, geometry=geometry):
-            row = rows[structure, field.photons]
+            row = rows[geometry, structure, field.photons]
+            truths = {"object": field.object, "wiener": field.wiener}
             for name, image in wiener_images(field).items():
-                row[f"Wiener {name}"].append(psnr_db(field.object, image))
-                row[f"Wiener {name} vendor"].append(psnr_db(field.wiener, image))
-            for model in models:
-                for target in model.card.outputs or ("wiener",):
+                for target, truth in truths.items():
+                    row[f"Wiener {name} {target}"].append(psnr_db(truth, image))
+            for name, model in models.items():
+                for target in model.card.outputs:
                     made = predict(
-                        model, field.stack.raw, target=target if model.card.outputs else None,
-                        patterns=field.patterns, optics=field.stack.conditions.optics,
+                        model, field.stack.raw, target=target, patterns=field.patterns,
+                        optics=field.stack.conditions.optics,
                     )  # fmt: skip
-                    truth = field.object if target == "object" else field.wiener
-                    row[f"{model.name} {target}"].append(psnr_db(truth, made.image))
+                    row[f"{name} {target}"].append(psnr_db(truths[target], made.image))
                     if made.uncertainty is not None:
-                        error = np.abs(made.image - truth)[INNER]
+                        error = np.abs(made.image - truths[target])[INNER]
                         inside = error <= HALF_WIDTH_SD * made.uncertainty[INNER]
-                        row[f"{model.name} {target} within"].append(float(inside.mean()))
+                        row[f"{name} {target} within"].append(float(inside.mean()))
     return rows
 
 
-def print_tables(rows: dict[Any, Any], models: list[Model]) -> None:
-    targets = {m.name: list(m.card.outputs or ("wiener",)) for m in models}
-    names = [f"{m} object" for m in targets if "object" in targets[m]]
-    print(
-        "| structure | photons | vendor | soft | standard |", " | ".join(names + ["gain"] * len(names)), "|"
-    )
-    print("|---" * (5 + 2 * len(names)) + "|")
-    for (structure, photons), row in rows.items():
-        wiener = [np.mean(row[f"Wiener {n}"]) for n in ("vendor", "soft", "standard")]
-        found = [np.mean(row[n]) for n in names]
+def quality_table(rows: Rows, models: Mapping[str, Model], target: str) -> str:
+    """Return PSNR of the presets and the models, and the models' gain."""
+    names = [name for name, model in models.items() if target in model.card.outputs]
+    body = []
+    for (geometry, structure, photons), row in rows.items():
+        wiener = [float(np.mean(row[f"Wiener {preset} {target}"])) for preset in PRESETS]
+        found = [float(np.mean(row[f"{name} {target}"])) for name in names]
         cells = [f"{v:.1f}" for v in (*wiener, *found)] + [f"{v - max(wiener):+.1f}" for v in found]
-        print(f"| {structure} | {photons:g} |", " | ".join(cells), "|")
-    print("\nAgainst the noise-free Wiener image:\n")
-    names = [f"{m} wiener" for m in targets if "wiener" in targets[m]]
-    print("| structure | photons | vendor | soft | standard |", " | ".join(names), "|")
-    print("|---" * (5 + len(names)) + "|")
-    for (structure, photons), row in rows.items():
-        cells = [np.mean(row[f"Wiener {n} vendor"]) for n in ("vendor", "soft", "standard")]
-        cells += [np.mean(row[n]) for n in names]
-        print(f"| {structure} | {photons:g} |", " | ".join(f"{v:.1f}" for v in cells), "|")
+        body.append([geometry, structure, f"{photons:g}", *cells])
+    head = ["geometry", "structure", "photons", *(f"Wiener {preset}" for preset in PRESETS)]
+    return table([*head, *(f"`{n}`" for n in names), *(f"gain `{n}`" for n in names)], body)
+
+
+def short_table(rows: Rows, models: Mapping[str, Model]) -> str:
+    """Return the gains of the image "object" in the sample's geometry, one row per structure."""
+    names = [name for name, model in models.items() if "object" in model.card.outputs]
+    levels = sorted({key[2] for key in rows}, reverse=True)
+    body = []
+    for structure in STRUCTURES:
+        cells = []
+        for level in levels:
+            row = rows["sample", structure, level]
+            best = max(float(np.mean(row[f"Wiener {preset} object"])) for preset in PRESETS)
+            cells += [f"{float(np.mean(row[f'{name} object'])) - best:+.1f} dB" for name in names]
+        body.append([structure, *cells])
+    return table(["", *(f"`{name}`, {level:g} photons" for level in levels for name in names)], body)
+
+
+def coverage_table(rows: Rows) -> str:
+    """Return how many pixels have an error within their 90 % interval, in percent."""
     names = [key for key in next(iter(rows.values())) if key.endswith("within")]
-    print("\nPixels whose error lies within the 90 % interval:\n")
-    print("| structure | photons |", " | ".join(n.removesuffix(" within") for n in names), "|")
-    print("|---" * (2 + len(names)) + "|")
-    for (structure, photons), row in rows.items():
-        cells = [f"{100 * np.mean(row[n]):.1f}" for n in names]
-        print(f"| {structure} | {photons:g} |", " | ".join(cells), "|")
+    body = [
+        [*key[:2], f"{key[2]:g}", *(f"{100 * float(np.mean(row[name])):.1f}" for name in names)]
+        for key, row in rows.items()
+    ]
+    head = ["geometry", "structure", "photons", *(name.removesuffix(" within") for name in names)]
+    return table(head, body)
 
 
-if __name__ == "__main__":
+def card_scores(rows: Rows, name: str, fields: int) -> list[dict[str, Any]]:
+    """Return the rows of one model for its card."""
+    told = []
+    for (geometry, structure, photons), row in rows.items():
+        for target in ("wiener", "object"):
+            if f"{name} {target}" not in row:
+                continue
+            best = max(float(np.mean(row[f"Wiener {preset} {target}"])) for preset in PRESETS)
+            psnr = float(np.mean(row[f"{name} {target}"]))
+            entry = {
+                "geometry": geometry, "structure": structure, "photons": photons, "target": target,
+                "fields": fields, "psnr_db": round(psnr, 2), "gain_over_wiener_db": round(psnr - best, 2),
+            }  # fmt: skip
+            if within := row.get(f"{name} {target} within"):
+                entry["within_90_percent"] = round(100 * float(np.mean(within)), 1)
+            told.append(entry)
+    return told
+
+
+def write_cards(rows: Rows, names: list[str], fields: int) -> None:
+    """Put the scores into the models' cards."""
+    for name in names:
+        bundle = read_bundle(name)
+        path = bundle.folder / "model.json"
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card["scores"]["test_sets"] = card_scores(rows, name, fields)
+        write_json(path, card, overwrite=True)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--fields", type=int, default=32)
     parser.add_argument("--geometry", nargs="*", default=["sample"], choices=["sample", "two-beam", "any"])
     parser.add_argument("--levels", type=float, nargs="*", default=list(LEVELS))
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page")
+    parser.add_argument("--short", type=Path, metavar="PAGE", help="put a short table into this page")
+    parser.add_argument("--cards", action="store_true", help="put the scores into the models' cards")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    loaded = [load_model(name) for name in given.models]
+    models = {name: load_model(name) for name in given.models}
+    rows: Rows = {}
     for geometry in given.geometry:
-        print(f"\n## {geometry}\n")
-        print_tables(measure(loaded, given.fields, geometry, tuple(given.levels)), loaded)
+        rows |= measure(models, given.fields, geometry, tuple(given.levels))
+    tables = {
+        "object-gains": quality_table(rows, models, "object"),
+        "wiener-gains": quality_table(rows, models, "wiener"),
+        "coverage": coverage_table(rows),
+    }
+    for name, text in tables.items():
+        print(f"\n{name}\n\n{text}")
+        if given.write is not None:
+            put(given.write, name, text)
+    if given.short is not None:
+        put(given.short, "gains-short", short_table(rows, models))
+    if given.cards:
+        write_cards(rows, given.models, given.fields)
+
+
+if __name__ == "__main__":
+    main()

@@ -67,9 +67,20 @@ def read_settings(
         data = {}
     if not isinstance(data, dict):
         raise ConfigError(f"{file} must hold 'key: value' lines", "see docs/training.md for an example")
-    for key, value in (overrides or {}).items():
+    return make_settings(settings, override(data, overrides or {}), where=str(file))
+
+
+def override(data: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Set values under dotted keys in nested mappings, in place; return `data`.
+
+    Examples
+    --------
+    >>> override({"optimiser": {"lr": 1}}, {"optimiser.lr": 2, "steps": 3})
+    {'optimiser': {'lr': 2}, 'steps': 3}
+    """
+    for key, value in overrides.items():
         _set_dotted(data, key, value)
-    return make_settings(settings, data, where=str(file))
+    return data
 
 
 def parse_overrides(pairs: Iterable[str]) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def reconstruct(
     *,
     model: str | Model = "sim15",
     target: str | None = None,
+    denoiser: Model | None = None,
     pixel_size_um: float | None = None,
     na: float = PAPER_NA,
     emission_nm: float = PAPER_EMISSION_NM,
@@ -116,6 +117,8 @@ def reconstruct(
         Name of a shipped model, a model folder, or a loaded model.
     target : str, optional
         Which of the model's images, see `dlsim_ij.inference.predict`.
+    denoiser : Model, optional
+        Makes bright frames of dark ones before `model` sees them, see `dlsim_ij.inference.cascade`.
     pixel_size_um : float, optional
         Pixel of `raw` in micrometres, if `raw` does not tell or tells wrong.
     na, emission_nm : float
@@ -152,9 +155,15 @@ def reconstruct(
         The stack cannot be used, does not look like a SIM acquisition, or does not fit the model.
     """
     from dlsim_ij.images import bicubic_enlarge
-    from dlsim_ij.inference import load_model, predict
+    from dlsim_ij.inference import cascade, load_model, predict
 
     loaded = load_model(model) if isinstance(model, str) else model
+    if loaded.card.input["kind"] == "srrf-channels":
+        raise ModelError(
+            f"the model '{loaded.name}' takes frames of a blinking sample, not a SIM stack",
+            f"dlsim predict STACK --model {loaded.name}, or dlsim_ij.blinking_series.predict_series",
+        )
+    apply = predict if denoiser is None else partial(cascade, denoiser)
     array = _as_array(raw)
     source = native_stacks(array, layout=layout, pixel_size_um=pixel_size_um)
     stacks, enlarged = source.stacks, source.enlargement is not None
@@ -176,7 +185,7 @@ def reconstruct(
                 raise LayoutError(message, f"{hint} (--force goes on nevertheless)")
             native = arrange(native, found)  # with force: the patterns belong to the sorted frames
             start = time.perf_counter()
-            prediction = predict(
+            prediction = apply(
                 loaded, native, target=target, patterns=found.patterns, optics=optics, tile_px=tile_px,
                 threads=threads,
             )  # fmt: skip
@@ -184,7 +193,7 @@ def reconstruct(
             if prediction.image.ndim != 2:
                 raise ModelError(
                     f"the model '{loaded.name}' gives {len(prediction.image)} frames, no finer image",
-                    "call dlsim_ij.inference.predict, and hand its frames to a model that makes one",
+                    "put it before a model that makes one: dlsim predict --model SIM --denoiser SNR",
                 )
             made: dict[str, np.ndarray] = {"sr": prediction.image}
             if prediction.uncertainty is not None:
@@ -193,7 +202,7 @@ def reconstruct(
                 made["wiener"] = _wiener(native, found, prediction.scaling)
             if compare and measures and number == 0:
                 network = partial(
-                    predict, loaded, target=target, optics=optics, tile_px=tile_px, threads=threads
+                    apply, loaded, target=target, optics=optics, tile_px=tile_px, threads=threads
                 )
                 compared = {role: made[role] for role in ("sr", "wiener")}
                 measured = measure(
@@ -244,7 +253,7 @@ def reconstruct(
         warnings=tuple(warnings),
         metrics=metrics,
         measures=measured,
-        model=loaded.name,
+        model=loaded.name if denoiser is None else f"{denoiser.name} + {loaded.name}",
         seconds=seconds,
     )
 

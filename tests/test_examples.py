@@ -64,6 +64,14 @@ def test_srrf_blinking(example, tmp_path):
     assert (tmp_path / "srrf_blinking.png").stat().st_size > 10_000
 
 
+def test_train_like(example, tmp_path):
+    lines = example("train_like.py")
+    assert lines[0].startswith("demo_raw: ")
+    assert len([line for line in lines if "held-out simulated fields" in line]) >= 1
+    assert (tmp_path / "tuned" / "proof.png").stat().st_size > 10_000
+    assert lines[-1] == "not better, not kept" or (tmp_path / "tuned" / "model" / "model.json").exists()
+
+
 @pytest.mark.jvm
 def test_macro_in_the_loop(example, tmp_path, fiji):
     lines = example("03_macro_in_the_loop.py")

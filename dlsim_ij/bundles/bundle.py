@@ -82,7 +82,12 @@ class Bundle:
 
 
 def save_bundle(
-    folder: str | os.PathLike[str], network: nn.Module, card: Mapping[str, Any], overwrite: bool = False
+    folder: str | os.PathLike[str],
+    network: nn.Module,
+    card: Mapping[str, Any],
+    overwrite: bool = False,
+    *,
+    half_precision: bool = False,
 ) -> Bundle:
     """Write a network and its card as a model folder.
 
@@ -96,6 +101,8 @@ def save_bundle(
         The fields of `ModelCard`, without `weights_sha256`, which is computed here.
     overwrite : bool
         Replace a model that is there.
+    half_precision : bool
+        Store weights as float16, in half the space. The network still computes in float32.
 
     Raises
     ------
@@ -112,6 +119,8 @@ def save_bundle(
             f"{target} holds a model already", "give another name, or allow it with --overwrite"
         )
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if half_precision:
+        state = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
     data = save(state)
     checked = _make_card({**card, "weights_sha256": hashlib.sha256(data).hexdigest()}, where="the model card")
     make_folder(target)
@@ -173,7 +182,8 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
         if path.suffix.lower() in (".pkl", ".pth", ".pt"):
             raise ModelError(
                 f"{path} is a pickle file, which can run any code when it is opened",
-                "weights of the seed: load_seed_weights(path, architecture, trust_pickle=True)",
+                "weights of the seed, if you trust where they come from: dlsim predict --model FILE "
+                "--trust-pickle --recipe seed-sim15 --maxima 5315,15383",
             )
         return path.parent
     if not bare:

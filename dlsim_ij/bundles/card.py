@@ -65,7 +65,12 @@ class ModelCard(Settings):
 
     def takes(self, n_angles: int, n_phases: int) -> bool:
         """Tell whether the model is for stacks of so many angles and phases."""
-        if self.frames is None or self.input.get("n_angles", n_angles) != n_angles:
-            return False
-        phases = self.input.get("n_phases")
-        return n_phases in phases if phases else self.frames.total == n_angles * n_phases
+        return n_angles * n_phases in self.stack_sizes and self.input.get("n_angles", n_angles) == n_angles
+
+    @property
+    def stack_sizes(self) -> tuple[int, ...]:
+        """How many frames a stack for the model may have."""
+        if self.frames is None:
+            return ()
+        n_angles = int(self.input.get("n_angles", 1))
+        return tuple(n_angles * int(n) for n in self.input.get("n_phases", ())) or (self.frames.total,)

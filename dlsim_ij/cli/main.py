@@ -28,7 +28,7 @@ VERBS = {
     "dose": "How little light is enough: quality against photons, from one bright stack.",
     "srrf": "Super-resolution images from the blinking in a time series: SRRF and eSRRF.",
     "simulate": "Make raw SIM stacks with known truth.",
-    "train": "Train a network from a configuration file.",
+    "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
     "models": "List the models: what each is for, trained on what, measured how.",
 }

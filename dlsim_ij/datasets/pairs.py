@@ -83,6 +83,8 @@ class PreparedPairs:
         Channels of inputs and targets.
     scale : int
         Side of the target over side of the input.
+    one_group_one_field : bool
+        A group holds the tiles of one field, which resemble each other.
 
     Raises
     ------
@@ -91,6 +93,8 @@ class PreparedPairs:
     LayoutError
         Its stacks do not have the frames of the selection.
     """
+
+    one_group_one_field = True
 
     def __init__(
         self,
@@ -156,6 +160,10 @@ class PreparedPairs:
     def validation(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
         """Yield the whole tiles of the validation fields, one by one, with the name of their field."""
         return self.tiles_of("validation")
+
+    def test(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
+        """Yield the whole tiles of the test fields, as `validation` does; none where the split has none."""
+        return self.tiles_of("test")
 
     def tiles_of(self, part: str) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
         """Yield the whole tiles of a part (``train``, ``validation``, ``test``), as `validation` does."""

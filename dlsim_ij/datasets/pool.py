@@ -10,10 +10,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dlsim_ij.errors import DataError
 
 Sample = tuple[NDArray[np.floating], NDArray[np.floating]]
 MakeField = Callable[[int, int], list[Sample]]
@@ -82,15 +85,21 @@ class FieldPool:
 
     def _collect(self, wanted: NDArray[np.int64]) -> None:
         """Put the wanted fields into the pool, those first that were made ahead."""
-        for number, generation, future in self._ahead:
-            if wanted[number] == generation:
-                self._store(number, generation, future.result())
-            else:
-                future.cancel()
-        self._ahead = []
-        lacking = [(int(n), int(wanted[n])) for n in np.flatnonzero(wanted != self._generations)]
-        for (number, generation), samples in zip(lacking, self._made(lacking), strict=True):
-            self._store(number, generation, samples)
+        try:
+            for number, generation, future in self._ahead:
+                if wanted[number] == generation:
+                    self._store(number, generation, future.result())
+                else:
+                    future.cancel()
+            self._ahead = []
+            lacking = [(int(n), int(wanted[n])) for n in np.flatnonzero(wanted != self._generations)]
+            for (number, generation), samples in zip(lacking, self._made(lacking), strict=True):
+                self._store(number, generation, samples)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a process that makes fields has died",
+                "out of memory? In a script, train under: if __name__ == '__main__':",
+            ) from error
         if self._renew is None:
             self.close()
 

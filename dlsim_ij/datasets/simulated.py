@@ -6,9 +6,9 @@ see `datasets.simulated_field`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ _VALIDATION_SEED, _TEST_SEED = 987_654_321, 123_456_789  # far from any training
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-class SimulatedOptions(Settings):
-    """The ``data`` options of a training configuration of the kind ``simulated``.
+class FieldOptions(Settings):
+    """What all sources of simulated fields are told.
 
     Attributes
     ----------
@@ -48,12 +48,6 @@ class SimulatedOptions(Settings):
         Drawn in turn.
     mixtures : float
         Fraction of fields with a second structure among the first.
-    like_paper : float
-        Fraction with the paper's periods and camera.
-    three_phases : float
-        Fraction of two-beam acquisitions with 3 phases; the others are three-beam with 5.
-    other_optics : float
-        Fraction with another aperture, wavelength and pixel than the paper's.
     renew_epochs : int, optional
         Every field is replaced by a new one after so many epochs; not given: never.
     workers : int
@@ -71,9 +65,6 @@ class SimulatedOptions(Settings):
     photons: tuple[tuple[PositiveFloat, PositiveFloat], ...] = ((30.0, 1000.0), (1.2, 30.0))
     structures: tuple[str, ...] = tuple(STRUCTURES)
     mixtures: Fraction = 0.0
-    like_paper: Fraction = 0.5
-    three_phases: Fraction = 0.0
-    other_optics: Fraction = 0.0
     renew_epochs: PositiveInt | None = None
     workers: PositiveInt = 1
     validation_photons: tuple[PositiveFloat, ...] = (300.0, 3.0)
@@ -81,7 +72,7 @@ class SimulatedOptions(Settings):
     test_fields: PositiveInt = 4
 
     @model_validator(mode="after")
-    def _known(self) -> SimulatedOptions:
+    def _known(self) -> Self:
         if self.inputs not in input_kinds():
             hint = did_you_mean(self.inputs, input_kinds())
             raise ValueError(f"no kind of network input is called '{self.inputs}', {hint}")
@@ -95,6 +86,28 @@ class SimulatedOptions(Settings):
         return self
 
 
+class SimulatedOptions(FieldOptions):
+    """The ``data`` options of a training configuration of the kind ``simulated``.
+
+    Attributes
+    ----------
+    like_paper : float
+        Fraction with the paper's periods and camera.
+    three_phases : float
+        Fraction of two-beam acquisitions with 3 phases; the others are three-beam with 5.
+    other_optics : float
+        Fraction with another aperture, wavelength and pixel than the paper's.
+    """
+
+    like_paper: Fraction = 0.5
+    three_phases: Fraction = 0.0
+    other_optics: Fraction = 0.0
+
+
+Options = TypeVar("Options", bound=FieldOptions)
+Draw = Callable[[str, Sequence[tuple[float, float]], Options, np.random.Generator], list[Sample]]
+
+
 def make_source(options: Mapping[str, Any], *, patch_px: int, seed: int) -> SimulatedPairs:
     """Make the source of a training configuration; see `source.make_source`."""
     return SimulatedPairs(
@@ -102,29 +115,32 @@ def make_source(options: Mapping[str, Any], *, patch_px: int, seed: int) -> Simu
     )
 
 
-class SimulatedPairs:
-    """Samples cut from simulated fields (a `SampleSource`).
+class FieldPairs(Generic[Options]):
+    """Samples cut from fields (all of a `SampleSource` but `describe`).
 
     Parameters
     ----------
-    options : SimulatedOptions
+    options : FieldOptions
         What to simulate.
     patch_px : int
         Side of a training input, in native pixels.
     seed : int
         Seed of the fields.
+    draw : callable
+        ``draw(structure, photons, options, rng)`` gives one sample of a field for each range of photons; it
+        can be pickled.
     """
 
     scale = 2
 
-    def __init__(self, options: SimulatedOptions, *, patch_px: int, seed: int) -> None:
+    def __init__(self, options: Options, *, patch_px: int, seed: int, draw: Draw[Options]) -> None:
         largest = options.field_px - 2 * _BORDER_PX
         if patch_px > largest:
             raise DataError(
                 f"patches of {patch_px} px do not fit into fields of {options.field_px} px",
                 f"set patch_px to {largest} or less, or make field_px larger",
             )
-        self.options = options
+        self.options, self._draw = options, draw
         self.patch_px = patch_px
         self.seed = seed
         self.kind = input_kind(options.inputs)
@@ -132,7 +148,7 @@ class SimulatedPairs:
         self.out_channels = len(options.targets)
         self.output_names = options.targets
         self._pool = FieldPool(
-            partial(_make_field, options, seed),
+            partial(_make_field, draw, options, seed),
             options.fields,
             renew_epochs=options.renew_epochs,
             workers=options.workers,
@@ -174,32 +190,44 @@ class SimulatedPairs:
         """Yield fields as `validation` does, others, for the table at the end: nothing was chosen by them."""
         yield from self._held_out(_TEST_SEED, self.options.test_fields)
 
+    def options_held_out(self) -> Options:
+        """Return the options of fields that are never trained on."""
+        return self.options
+
     def _held_out(self, seed: int, fields: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
         inside = slice(_BORDER_PX, self.options.field_px - _BORDER_PX)
         doubled = slice(2 * _BORDER_PX, 2 * (self.options.field_px - _BORDER_PX))
-        number = 0
+        options, number = self.options_held_out(), 0
         for structure in self.options.structures:
             for photons in self.options.validation_photons:
                 for _ in range(fields):
                     number += 1
                     rng = np.random.default_rng([seed, number])
-                    ((channels, target),) = _sample(structure, [(photons, photons)], self.options, rng)
+                    ((channels, target),) = self._draw(structure, [(photons, photons)], options, rng)
                     yield (
                         torch.from_numpy(channels[None, :, inside, inside].astype(np.float32)),
                         torch.from_numpy(target[None, :, doubled, doubled].astype(np.float32)),
                         f"{structure}, {photons:g} photons",
                     )
 
+
+class SimulatedPairs(FieldPairs[SimulatedOptions]):
+    """Samples of the simulator's own microscopes; see `FieldPairs`."""
+
+    def __init__(self, options: SimulatedOptions, *, patch_px: int, seed: int) -> None:
+        super().__init__(options, patch_px=patch_px, seed=seed, draw=_sample)
+
     def describe(self) -> dict[str, Any]:
         """Return the recipe, and what a user of the model must know."""
         optics = Optics()
         phases = [5] * (self.options.three_phases < 1) + [3] * (self.options.three_phases > 0)
+        step = phases[0] if self.kind.one_per_angle else 1
         return {
             "kind": "simulated",
             "seed": self.seed,
             **self.options.model_dump(mode="json", exclude={"workers"}),
             "card": {
-                "frames": {"total": 3 * phases[0], "selection": list(range(3 * phases[0]))},
+                "frames": {"total": 3 * phases[0], "selection": list(range(0, 3 * phases[0], step))},
                 "input": {"kind": self.options.inputs, "n_angles": 3, "n_phases": phases},
                 "outputs": list(self.options.targets),
                 "normalisation": {"kind": "robust"},
@@ -209,15 +237,17 @@ class SimulatedPairs:
         }
 
 
-def _make_field(options: SimulatedOptions, seed: int, number: int, generation: int) -> list[Sample]:
+def _make_field(
+    draw: Draw[Options], options: Options, seed: int, number: int, generation: int
+) -> list[Sample]:
     rng = np.random.default_rng([seed, number, generation] if generation else [seed, number])
     structure = options.structures[number % len(options.structures)]
-    return _sample(structure, options.photons, options, rng)
+    return draw(structure, options.photons, options, rng)
 
 
 def _sample(
     structure: str,
-    photons: tuple[tuple[float, float], ...] | list[tuple[float, float]],
+    photons: Sequence[tuple[float, float]],
     options: SimulatedOptions,
     rng: np.random.Generator,
 ) -> list[Sample]:

@@ -19,7 +19,18 @@ class SampleSource(Protocol):
     """Training samples, drawn by number; the loop owns the order and the random generator.
 
     Drawing is a pure function of indices and generator: a resumed run draws the same samples again.
-    A source whose targets have more than one channel says so as `out_channels`.
+
+    What a source may have besides, and what holds without it:
+
+    - `out_channels`: channels of the targets; 1.
+    - `output_names`: tuple of names of the first outputs, which the final table scores; the first output.
+    - `patch_px`: side of the inputs that `batch` returns; the configuration's.
+    - `view_channels`: tuple of input channels whose mean a person should be shown; all.
+    - ``test()``: like `validation`, of fields that serve neither for training nor for choosing weights.
+    - `one_group_one_field`: True if the samples of a group are tiles of one field and so resemble each
+      other; then confidence intervals are taken over groups.
+    - ``start_epoch(epoch)``: called before every step, for a source that renews its samples.
+    - ``close()``: called at the end of a run, for a source with processes of its own.
     """
 
     in_channels: int
@@ -53,8 +64,26 @@ class SampleSource(Protocol):
         ...
 
 
+def samples_of_test(source: SampleSource) -> Iterator[tuple[Tensor, Tensor, str]]:
+    """Yield the test samples of a source; none if it has no test part."""
+    test = getattr(source, "test", None)
+    if test is not None:
+        yield from test()
+
+
+def close_source(source: SampleSource) -> None:
+    """End the processes of a source, if it has some."""
+    getattr(source, "close", lambda: None)()
+
+
 # Each module has `make_source(options, *, patch_px, seed) -> SampleSource`, which validates `options`.
-_KINDS = {"simulated": "dlsim_ij.datasets.simulated", "prepared": "dlsim_ij.datasets.pairs"}
+_KINDS = {
+    "simulated": "dlsim_ij.datasets.simulated",
+    "like": "dlsim_ij.datasets.like",
+    "blinking": "dlsim_ij.datasets.blinking_pairs",
+    "prepared": "dlsim_ij.datasets.pairs",
+    "mixed": "dlsim_ij.datasets.mixed",
+}
 
 
 def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: int) -> SampleSource:
@@ -62,8 +91,9 @@ def make_source(kind: str, options: Mapping[str, Any], *, patch_px: int, seed: i
 
     Parameters
     ----------
-    kind : {"simulated", "prepared"}
-        Samples from the simulator, or from a folder that ``dlsim prepare`` wrote.
+    kind : {"simulated", "like", "blinking", "prepared", "mixed"}
+        Samples from the simulator, from the simulator set to a user's stacks, from that of blinking samples,
+        from a folder that ``dlsim prepare`` wrote, or from several of those.
     options : mapping
         Settings of that kind, validated there.
     patch_px : int

@@ -11,16 +11,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlsim_ij.inference.chain import cascade
     from dlsim_ij.inference.predictor import Model, Prediction, load_model, predict
+    from dlsim_ij.inference.seed_model import load_seed_model
 
 _HOMES = {  # torch loads when one of these is used, not before
     "Model": "predictor",
     "Prediction": "predictor",
     "load_model": "predictor",
     "predict": "predictor",
+    "cascade": "chain",
+    "load_seed_model": "seed_model",
 }
 
-__all__ = ["Model", "Prediction", "load_model", "predict"]
+__all__ = ["Model", "Prediction", "load_model", "predict", "cascade", "load_seed_model"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from dlsim_ij.acquisition import fit_patterns
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles.card import ModelCard
+from dlsim_ij.datasets.blinking_inputs import SRRF_UNIT, srrf_channels
 from dlsim_ij.datasets.inputs import input_kind, input_kinds, network_inputs
 from dlsim_ij.datasets.normalise import Scaling, robust_scaling
-from dlsim_ij.datasets.selection import select_frames
+from dlsim_ij.datasets.selection import frame_selection, select_frames
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.results import Result
@@ -49,7 +50,11 @@ class NetworkInput(Result):
 
 def known_input(card: ModelCard) -> bool:
     """Whether the card tells how the input is made, in a way that this version knows."""
-    return card.frames is not None and card.input.get("kind") in (*input_kinds(), "raw-frames")
+    return card.frames is not None and card.input.get("kind") in (
+        *input_kinds(),
+        "raw-frames",
+        "srrf-channels",
+    )
 
 
 def make_input(
@@ -79,6 +84,8 @@ def make_input(
     _check_frames(card, frames)
     if card.input["kind"] == "raw-frames":
         return _raw_input(card, frames, resize)
+    if card.input["kind"] == "srrf-channels":
+        return _blinking_input(frames)
     optics = optics or _own_optics(card)
     n_angles = int(card.input.get("n_angles", 3))
     if patterns is None:
@@ -96,7 +103,7 @@ def make_input(
 
 
 def _check_frames(card: ModelCard, frames: NDArray[Any]) -> None:
-    counts = frame_counts(card)
+    counts = _frame_counts(card)
     if frames.ndim != 3 or len(frames) not in counts:
         seen = " x ".join(map(str, frames.shape))
         raise LayoutError(
@@ -107,14 +114,12 @@ def _check_frames(card: ModelCard, frames: NDArray[Any]) -> None:
         raise LayoutError("the frames hold NaN or infinity", "repair the file first")
 
 
-def frame_counts(card: ModelCard) -> list[int]:
-    """Return how many frames a stack for this model may have."""
-    assert card.frames is not None  # load_model has seen to it
-    n_angles = int(card.input.get("n_angles", 3))
-    counts = [n_angles * n for n in card.input.get("n_phases", [])] or [card.frames.total]
+def _frame_counts(card: ModelCard) -> list[int]:
+    """Return how many frames may be given: those of a stack, or for some models one of each angle."""
+    counts = list(card.stack_sizes)
     kind = card.input["kind"]
     if kind in input_kinds() and input_kind(kind).one_per_angle:
-        counts.append(n_angles)
+        counts.append(int(card.input.get("n_angles", 3)))
     return counts
 
 
@@ -127,9 +132,11 @@ def _own_optics(card: ModelCard) -> Optics:
 
 def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> NetworkInput:
     enlargement = int(card.input.get("enlargement", 1))
-    channels = select_frames(frames, str(card.input["selection"]))
-    if enlargement > 1:
-        channels = np.asarray(resize(channels, enlargement), dtype=np.float32)
+    selection = frame_selection(str(card.input["selection"]))
+    if selection.summary == "max":  # of the enlarged frames, as in training: the order matters
+        channels = select_frames(_enlarged(frames, enlargement, resize), selection.name)
+    else:
+        channels = _enlarged(select_frames(frames, selection.name), enlargement, resize)
     if card.normalisation.get("kind") == "seed":
         scaling = Scaling(offset=0.0, scale=float(card.normalisation["input"]))
         counts = Scaling(offset=0.0, scale=float(card.normalisation["output"]))
@@ -139,3 +146,16 @@ def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> Network
         counts = Scaling(offset=0.0, scale=scaling.scale * gain)
     # the seed cast negative numbers to huge unsigned ones; they are noise about zero
     return NetworkInput(channels=scaling.apply(channels), scaling=scaling, counts=counts, negative=False)
+
+
+def _blinking_input(frames: NDArray[Any]) -> NetworkInput:
+    channels, scaling = srrf_channels(frames)
+    counts = Scaling(offset=0.0, scale=scaling.scale * SRRF_UNIT)
+    # radiality times intensity is never negative
+    return NetworkInput(channels=channels, scaling=scaling, counts=counts, negative=False)
+
+
+def _enlarged(frames: NDArray[Any], enlargement: int, resize: Resize) -> NDArray[np.float32]:
+    if enlargement == 1:
+        return np.asarray(frames, dtype=np.float32)
+    return np.asarray(resize(np.asarray(frames, dtype=np.float32), enlargement), dtype=np.float32)

@@ -68,7 +68,8 @@ class Prediction(Result):
     Attributes
     ----------
     image : (2Y, 2X) float32 ndarray
-        In counts above the field's background; (15, Y, X) from a network that only removes noise.
+        In counts above the field's background; (15, Y, X) from a network that only removes noise,
+        (5Y, 5X) from one for blinking samples.
         Pixel j lies at native coordinate (j + 0.5) / 2 - 0.5.
     uncertainty : (2Y, 2X) float32 ndarray or None
         One standard deviation of the image's error in every pixel, in counts: image +- 1.645 times it holds
@@ -154,7 +155,7 @@ def predict(
     model : Model
         From `load_model`.
     frames : (n_frames, Y, X) ndarray
-        Native camera counts, all phases of the first angle first.
+        Native camera counts, all phases of the first angle first; of a blinking sample, in any order.
     target : str, optional
         Which of the model's images, if it makes several: ``wiener``, the first, as a well set Wiener filter
         shows a bright stack; ``object``, the sample itself, without haze and halos.

@@ -5,6 +5,7 @@ Out: raw frames in counts, the object and all parameters. Knows no files, no net
 it: reconstruction, acquisition, optics. Start at `sim_frames.py`; `like.py` fits the conditions to a stack.
 """
 
+from dlsim_ij.simulation.around import Spread, draw_around, spread_of
 from dlsim_ij.simulation.batch import SimJob, simulate_batch
 from dlsim_ij.simulation.blinking import (
     BlinkingConditions,
@@ -43,11 +44,13 @@ __all__ = [
     "PixelMaps",
     "SimJob",
     "SimulatedStack",
+    "Spread",
     "StackFit",
     "bleached",
     "blinking_states",
     "compare_stacks",
     "conditions_from_dict",
+    "draw_around",
     "draw_structure",
     "drifting",
     "fit_stack",
@@ -61,4 +64,5 @@ __all__ = [
     "simulate_batch",
     "simulate_blinking",
     "simulate_sim",
+    "spread_of",
 ]

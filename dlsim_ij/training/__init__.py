@@ -11,14 +11,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlsim_ij.training.loop import Progress, TrainingResult, train
+    from dlsim_ij.training.loop import train
+    from dlsim_ij.training.outcome import Progress, TrainingResult
     from dlsim_ij.training.settings import TrainingConfig
 
 _HOMES = {  # torch loads when training starts, not before
     "TrainingConfig": "settings",
     "train": "loop",
-    "TrainingResult": "loop",
-    "Progress": "loop",
+    "TrainingResult": "outcome",
+    "Progress": "outcome",
 }
 
 __all__ = ["TrainingConfig", "train", "TrainingResult", "Progress"]

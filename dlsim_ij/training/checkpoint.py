@@ -7,6 +7,7 @@ one, never tensors of one with the step number of the other. No pickle is involv
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,27 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], values: Mapping[s
     with atomic_path(path, overwrite=True) as temporary:
         # not save_file: its files are for the owner alone, unlike everything else in the run folder
         temporary.write_bytes(save(plain, metadata={_KEY: json.dumps(values)}))
+
+
+def keep_copy(path: Path, step: int, count: int) -> None:
+    """Keep a checkpoint as ``step_XXXXXX.safetensors`` beside it, and of all such copies the newest.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The checkpoint that was just written.
+    step : int
+        Steps done.
+    count : int
+        Copies that may stay; 0 makes none and leaves those that are there.
+    """
+    if not count:
+        return
+    with atomic_path(path.with_name(f"step_{step:06d}.safetensors"), overwrite=True) as temporary:
+        shutil.copyfile(path, temporary)
+    copies = sorted(path.parent.glob("step_*.safetensors"), key=lambda copy: int(copy.stem[5:]))
+    for old in copies[:-count]:
+        old.unlink()
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import dlsim_ij
 from dlsim_ij.bundles.bundle import Bundle, save_bundle
 from dlsim_ij.networks.blocks import has_batchnorm
+from dlsim_ij.training.initial import tells_intervals
+from dlsim_ij.training.losses import INTERVAL_LEVEL
 from dlsim_ij.training.settings import TrainingConfig
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def export_model(
         "in_channels": network.in_channels,
         "scale": network.scale,
         "side_multiple": network.side_multiple,
+        "interval": {"level": INTERVAL_LEVEL} if tells_intervals(network) else None,
         "batchnorm": config.batchnorm if has_batchnorm(network) else "none",
         **data.get("card", {}),
         "training": {
@@ -60,4 +63,4 @@ def export_model(
         },
         "scores": dict(scores),
     }
-    return save_bundle(folder, network, card, overwrite=True)
+    return save_bundle(folder, network, card, overwrite=True, half_precision=config.model.half_precision)

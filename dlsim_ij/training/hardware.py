@@ -7,8 +7,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from dlsim_ij.errors import DlsimError
+from dlsim_ij.errors import ConfigError, DlsimError
 from dlsim_ij.torch_device import is_out_of_memory
 from dlsim_ij.training.settings import TrainingConfig
 
@@ -18,6 +19,25 @@ def precision(config: TrainingConfig, device: torch.device) -> Any:
     if config.precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def check_precision(config: TrainingConfig, device: torch.device) -> None:
+    """Refuse bfloat16 on a GPU that would only emulate it, slower than float32."""
+    if config.precision != "bfloat16" or device.type != "cuda":
+        return
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ConfigError(
+            f"{torch.cuda.get_device_name(device)} does not compute in bfloat16", "set precision=float32"
+        )
+
+
+def to_device(
+    tensor: Tensor, device: torch.device, layout: torch.memory_format = torch.preserve_format
+) -> Tensor:
+    """Send a batch to where the run computes; Python goes on while it travels to a GPU."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()  # only from pinned memory the copy is asynchronous
+    return tensor.to(device, memory_format=layout, non_blocking=True)
 
 
 @contextmanager

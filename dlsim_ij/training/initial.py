@@ -41,6 +41,11 @@ def start_from(network: nn.Module, model: str) -> None:
         ) from error
 
 
+def tells_intervals(network: nn.Module) -> bool:
+    """Whether a network tells how far its images may be wrong."""
+    return getattr(network, "half_width", None) is not None
+
+
 def keep_images(network: nn.Module) -> None:
     """Let training change nothing but how wide the intervals are.
 
@@ -49,7 +54,7 @@ def keep_images(network: nn.Module) -> None:
     ConfigError
         The network tells no intervals.
     """
-    if getattr(network, "half_width", None) is None:
+    if not tells_intervals(network):
         raise ConfigError(
             "train is 'interval', but the network tells no intervals", "set network.options.interval to true"
         )

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -19,53 +19,34 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlsim_ij.datasets.source import SampleSource, make_source
+from dlsim_ij.datasets.source import SampleSource, close_source
 from dlsim_ij.errors import ConfigError, DataError, DlsimError
 from dlsim_ij.networks.registry import create_network
-from dlsim_ij.results import Result
 from dlsim_ij.torch_device import choose_device, limited_threads
 from dlsim_ij.training.averaging import WeightAverage
-from dlsim_ij.training.checkpoint import load_checkpoint, save_checkpoint
-from dlsim_ij.training.checks import check_fit, check_patch
+from dlsim_ij.training.checkpoint import keep_copy, load_checkpoint, save_checkpoint
+from dlsim_ij.training.data import ready_data
 from dlsim_ij.training.export import export_model
-from dlsim_ij.training.hardware import memory_advice, precision
-from dlsim_ij.training.history import History
+from dlsim_ij.training.hardware import check_precision, memory_advice, precision, to_device
 from dlsim_ij.training.initial import keep_images, start_from
 from dlsim_ij.training.interrupt import StopWish, stop_on_signals
-from dlsim_ij.training.losses import get_loss, interval_loss, split_output
-from dlsim_ij.training.optimiser import make_optimiser, optimiser_state, restore_optimiser
+from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.memory import MemoryEstimate
+from dlsim_ij.training.objective import objective, validation_loss
+from dlsim_ij.training.optimiser import make_optimiser
+from dlsim_ij.training.outcome import Progress, TrainingResult
+from dlsim_ij.training.pace import Pace, Spent
+from dlsim_ij.training.record import Record
 from dlsim_ij.training.run_folder import RunFolder, describe_environment
 from dlsim_ij.training.sampler import EpochSampler
 from dlsim_ij.training.schedules import learning_rate_factor
 from dlsim_ij.training.settings import TrainingConfig
+from dlsim_ij.training.state import pack, unpack
+from dlsim_ij.training.table import final_table, for_card, write_table
+from dlsim_ij.training.tensorboard import require_tensorboard
 from dlsim_ij.training.validation import Validation, validate
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress(Result):
-    """What a progress display may show; given at every row of the history."""
-
-    step: int
-    total_steps: int
-    epoch: int
-    train_loss: float | None
-    valid_psnr_db: float | None
-    seconds_left: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingResult(Result):
-    """Where a run stands at its end."""
-
-    run_dir: Path
-    model_dir: Path
-    step: int
-    epoch: int
-    stopped: str  # "finished" or "early stop"
-    best: dict[str, Any] | None  # step and validation of the best weights; None without validation
-    metrics: dict[str, Any] = field(default_factory=dict)  # of the exported weights
 
 
 def train(
@@ -74,6 +55,7 @@ def train(
     data: SampleSource | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    on_estimate: Callable[[MemoryEstimate], None] | None = None,
 ) -> TrainingResult:
     """Train a network; write history, checkpoints and the finished model into `config.output`.
 
@@ -87,6 +69,8 @@ def train(
         Go on from the last checkpoint of the run in `config.output`.
     progress : callable, optional
         Called with a `Progress` at every row of the history.
+    on_estimate : callable, optional
+        Called with the `MemoryEstimate` before data are made.
 
     Returns
     -------
@@ -99,7 +83,8 @@ def train(
     ConfigError, DataError, ModelError
         Settings, data and network do not fit each other, or not the run to be resumed.
     DlsimError
-        The loss is no longer a number, or memory is used up; the last good checkpoint stays.
+        The run will not fit into memory; or the loss is no longer a number, or memory is used up: the last
+        good checkpoint stays.
     KeyboardInterrupt
         SIGINT or SIGTERM came; a checkpoint was written after the step that ran.
     """
@@ -110,7 +95,10 @@ def train(
         folder.check_resumable(config)
     else:
         folder.refuse_used()
+    if config.tensorboard:
+        require_tensorboard()
     device = choose_device(config.device)
+    check_precision(config, device)
     with limited_threads(config.threads), torch.random.fork_rng(devices=[0] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         network = create_network(config.network.name, **config.network.options)
@@ -118,25 +106,17 @@ def train(
             start_from(network, config.network.initial)
         if config.train == "interval":
             keep_images(network)
-        if data is None:
-            if config.data is None:
-                raise ConfigError("the configuration names no data", "set data.kind")
-            check_patch(network, config.patch_px)
-            data = make_source(
-                config.data.kind, config.data.options, patch_px=config.patch_px, seed=config.seed
-            )
-        check_fit(network, data)
+        data = ready_data(config, network, device, data, on_estimate)
         try:
             run = _Run(config, folder, network, data, device, progress)
             if resume:
                 run.restore()
             folder.write_start(config, describe_environment(run.step, str(device)))
-            run.open_history()
-            with stop_on_signals() as wish, memory_advice(config):
+            with run.recording(), stop_on_signals() as wish, memory_advice(config):
                 run.go(wish)
             return run.finish()
         finally:
-            getattr(data, "close", lambda: None)()
+            close_source(data)
 
 
 class _Run:
@@ -162,13 +142,13 @@ class _Run:
         self.sampler = EpochSampler(len(source), config.batch_size, config.seed)
         self.total_steps = config.steps or (config.epochs or 0) * self.sampler.steps_per_epoch
         self.step = 0
-        self.seconds = 0.0  # of training before this start
         self.best: dict[str, Any] | None = None  # {"step": ..., **Validation}
         self.last_validation: dict[str, Any] | None = None
         self.without_progress = 0  # validations since the best one
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # since the last row
         self.loss_count = 0
         self.started, self.started_at = time.monotonic(), 0
+        self.pace, self.spent = Pace(), Spent()
 
     @property
     def epoch(self) -> int:
@@ -179,9 +159,12 @@ class _Run:
         """Step until the end, an early stop, or a signal."""
         config = self.config
         self.started, self.started_at = time.monotonic(), self.step
-        while self.step < self.total_steps and not self.stopped_early():
+        self.spent.restart()
+        self.pace.restart()
+        at_end = self.at_end()
+        while not at_end and not self.stopped_early():
             self.advance()
-            at_end = self.step == self.total_steps
+            at_end = self.at_end()
             improved = False
             if at_end or self.step % config.validate_every == 0:
                 improved = self.validate_and_log()
@@ -209,23 +192,12 @@ class _Run:
         inputs, targets = self.source.batch(
             self.sampler.indices(self.step), self.sampler.generator(self.step)
         )
-        inputs = inputs.to(self.device, memory_format=self.layout, non_blocking=True)
-        targets = targets.to(self.device, non_blocking=True)
+        self.pace.count(len(inputs))
+        inputs = to_device(inputs, self.device, self.layout)
+        targets = to_device(targets, self.device)
         with precision(config, self.device):
             output: Tensor = self.network(inputs)
-        predicted, half_widths = split_output(output.float(), targets.shape[1])
-        if predicted.shape != targets.shape:
-            raise DataError(
-                f"the network gives {tuple(output.shape)} where the target has {tuple(targets.shape)}",
-                "do scale and channels of data and network fit each other?",
-            )
-        if config.train == "interval":
-            assert half_widths is not None  # check_fit has seen to it
-            loss = interval_loss(half_widths, predicted, targets)
-        else:
-            loss = self.loss(predicted, targets)
-            if half_widths is not None:
-                loss = loss + config.interval_weight * interval_loss(half_widths, predicted, targets)
+        loss = objective(output.float(), targets, config, self.loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if config.gradient_clip is not None:
@@ -240,13 +212,15 @@ class _Run:
     def validate_and_log(self) -> bool:
         """Measure the weights that would be exported; return whether they are the best so far."""
         self.require_finite()
-        with self.exported_weights():
+        with self.exported_weights(), self.pace.paused():
+            loss = partial(validation_loss, config=self.config, loss=self.loss)
             found = validate(
-                self.network, self.source, self.loss, device=self.device, batchnorm=self.config.batchnorm
+                self.network, self.source, loss, device=self.device, batchnorm=self.config.batchnorm
             )
             self.log(found)
             if found is None:
                 return False
+            self.record.draw(self.step, self.network, self.device)
             self.last_validation = {"step": self.step, **found.to_dict()}
             improved = self.best is None or found.loss < self.best["loss"]
             if improved:
@@ -260,17 +234,18 @@ class _Run:
         train_loss = self.mean_loss()
         self.loss_sum.zero_()
         self.loss_count = 0
-        self.history.append(
-            {
-                "step": self.step,
-                "epoch": self.epoch,
-                "lr": self.optimiser.param_groups[0]["lr"],
-                "train_loss": train_loss,
-                "valid_loss": found.loss if found else None,
-                "valid_psnr_db": found.psnr_db if found else None,
-                "seconds": self.seconds_so_far(),
-            }
-        )
+        rate = self.pace.take()
+        values = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "lr": self.optimiser.param_groups[0]["lr"],
+            "train_loss": train_loss,
+            "valid_loss": found.loss if found else None,
+            "valid_psnr_db": found.psnr_db if found else None,
+            "seconds": self.spent.wall,
+            "samples_per_s": rate,
+        }
+        self.record.row(values, found)
         if self.report is not None:
             pace = (time.monotonic() - self.started) / max(1, self.step - self.started_at)
             self.report(
@@ -281,6 +256,7 @@ class _Run:
                     train_loss=train_loss,
                     valid_psnr_db=found.psnr_db if found else None,
                     seconds_left=pace * (self.total_steps - self.step),
+                    samples_per_s=rate,
                 )
             )
 
@@ -314,9 +290,11 @@ class _Run:
         patience = self.config.early_stop_patience
         return patience is not None and self.without_progress >= patience
 
-    def seconds_so_far(self) -> float:
-        """Training time, over all starts."""
-        return self.seconds + time.monotonic() - self.started
+    def at_end(self) -> bool:
+        """Whether all steps are done, or the processor time that the settings give."""
+        limit = self.config.max_cpu_minutes
+        late = limit is not None and self.step > 0 and self.spent.cpu >= 60 * limit
+        return late or self.step >= self.total_steps
 
     @contextmanager
     def exported_weights(self) -> Iterator[None]:
@@ -327,18 +305,17 @@ class _Run:
     def save(self) -> None:
         """Write the last checkpoint: all that the next step depends on."""
         self.require_finite()
-        moments, rest = optimiser_state(self.optimiser)
-        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        tensors |= {f"optimiser/{name}": tensor for name, tensor in moments.items()}
-        if self.average is not None:
-            tensors |= {f"average/{name}": tensor for name, tensor in self.average.averages.items()}
-        tensors |= {"random/cpu": torch.get_rng_state(), "loss_sum": self.loss_sum}
-        if self.device.type == "cuda":
-            tensors["random/cuda"] = torch.cuda.get_rng_state(self.device)
+        with self.pace.paused():
+            self.write_checkpoint()
+
+    def write_checkpoint(self) -> None:
+        """Put the state into a file, and keep a numbered copy if asked to."""
+        tensors, rest = pack(self.network, self.optimiser, self.average, self.device)
+        tensors["loss_sum"] = self.loss_sum
         values = {
             "step": self.step,
             "samples": self.sampler.samples,
-            "seconds": self.seconds_so_far(),
+            **self.spent.values(),
             "best": self.best,
             "last_validation": self.last_validation,
             "without_progress": self.without_progress,
@@ -346,6 +323,7 @@ class _Run:
             "optimiser": rest,
         }
         save_checkpoint(self.folder.last, tensors, values)
+        keep_copy(self.folder.last, self.step, self.config.keep_checkpoints)
 
     def restore(self) -> None:
         """Take the state of the last checkpoint."""
@@ -355,57 +333,59 @@ class _Run:
                 f"the data hold {self.sampler.samples} samples, the run had {values['samples']}",
                 "resume with the same data, or start another run with -o",
             )
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {key.removeprefix(name): tensor for key, tensor in tensors.items() if key.startswith(name)}
-
-        try:
-            self.network.load_state_dict(part("network/"))
-            restore_optimiser(self.optimiser, part("optimiser/"), values["optimiser"])
-            if self.average is not None:
-                self.average.load(part("average/"))
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise DataError(
-                f"{self.folder.last} does not fit the network: {str(error).splitlines()[0]}",
-                "was the package updated in between? start another run with -o",
-            ) from error
-        torch.set_rng_state(tensors["random/cpu"])
-        if self.device.type == "cuda" and "random/cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random/cuda"], self.device)
+        unpack(
+            tensors, values["optimiser"], self.network, self.optimiser, self.average, self.device,
+            where=self.folder.last,
+        )  # fmt: skip
         self.loss_sum.copy_(tensors["loss_sum"])
         self.loss_count = values["loss_count"]
-        self.step, self.seconds = values["step"], values["seconds"]
+        self.step = values["step"]
+        self.spent.restore(values)
         self.best, self.last_validation = values["best"], values["last_validation"]
         self.without_progress = values["without_progress"]
 
-    def open_history(self) -> None:
-        """Open the log, without rows that the resumed run will write again."""
-        self.history = History(self.folder.history, last_step=self.step)
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Keep the logs open, without rows that a resumed run will write again."""
+        self.record = Record(self.config, self.folder, self.source, self.step)
+        try:
+            yield
+        finally:
+            self.record.close()
 
     def finish(self) -> TrainingResult:
         """Draw the history and write the model."""
-        seconds = self.seconds_so_far()
+        seconds = self.spent.wall
         self.folder.draw_history()
         scores = self.last_validation
         with self.exported_weights() if self.config.export == "last" or self.best is None else nullcontext():
             if self.config.export == "best" and self.best is not None:
                 tensors, scores = load_checkpoint(self.folder.best)
                 self.network.load_state_dict(tensors)
+            table = final_table(
+                self.network, self.source, device=self.device, batchnorm=self.config.batchnorm
+            )
+            if table:
+                write_table(table, self.folder.metrics, self.folder.table)
             export_model(
                 self.folder.model,
                 self.network,
                 self.config,
                 name=self.folder.path.name,
                 data=self.source.describe(),
-                training={"step": scores["step"] if scores else self.step, "seconds": round(seconds)},
-                scores={"validation": scores} if scores else {},
+                training={
+                    "step": scores["step"] if scores else self.step,
+                    "seconds": round(seconds),
+                    "cpu_seconds": round(self.spent.cpu),
+                },
+                scores={"validation": scores, "table": for_card(table)} if scores else {},
             )
         return TrainingResult(
             run_dir=self.folder.path,
             model_dir=self.folder.model,
             step=self.step,
             epoch=self.epoch,
-            stopped="finished" if self.step >= self.total_steps else "early stop",
+            stopped="finished" if self.at_end() else "early stop",
             best=self.best,
             metrics={**(scores or {}), "seconds": seconds},
         )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import torch
-
 from dlsim_ij.config import did_you_mean
 from dlsim_ij.errors import ConfigError
 
@@ -47,7 +45,7 @@ def interval_loss(half_width: Tensor, prediction: Tensor, target: Tensor) -> Ten
     gets no gradient from it: the image must not become worse to be told easily.
     """
     error = (prediction - target).detach().abs()
-    excess = torch.log(error + SMALLEST_ERROR) - torch.log(half_width + SMALLEST_ERROR)
+    excess = (error + SMALLEST_ERROR).log() - (half_width + SMALLEST_ERROR).log()
     return (INTERVAL_LEVEL * excess).maximum((INTERVAL_LEVEL - 1) * excess).mean()
 
 

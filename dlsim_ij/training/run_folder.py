@@ -3,8 +3,12 @@
 config.yaml         every setting, defaults included
 environment.json    one entry per start: versions, revision, threads, device
 history.csv         the log; loss.png shows it
+validations.csv     the learning curve of every group
+samples/            pictures of validation samples, the newest as latest.png
+tensorboard/        the same for TensorBoard, if asked for
 checkpoints/        last.safetensors to go on from, best.safetensors with the best weights
 model/              the finished model
+metrics.csv         its scores, group by group; table.md is the same for people
 """
 
 from __future__ import annotations
@@ -29,7 +33,8 @@ from dlsim_ij.training.settings import TrainingConfig
 # Settings that a resumed run may have changed: they leave every step of the run as it was.
 _FREE = {
     "steps", "epochs", "threads", "device", "log_every", "validate_every", "checkpoint_every",
-    "early_stop_patience", "export", "output", "model",
+    "early_stop_patience", "max_cpu_minutes", "export", "output", "model", "sample_pictures", "tensorboard",
+    "check_memory", "keep_checkpoints",
 }  # fmt: skip
 
 
@@ -41,6 +46,11 @@ class RunFolder:
         self.config = path / "config.yaml"
         self.environment = path / "environment.json"
         self.history = path / "history.csv"
+        self.validations = path / "validations.csv"
+        self.samples = path / "samples"
+        self.tensorboard = path / "tensorboard"
+        self.metrics = path / "metrics.csv"
+        self.table = path / "table.md"
         self.last = path / "checkpoints" / "last.safetensors"
         self.best = path / "checkpoints" / "best.safetensors"
         self.plot = path / "loss.png"

@@ -35,7 +35,7 @@ class NetworkSettings(Settings):
 class DataSettings(Settings):
     """Where samples come from; `options` belong to that source and are checked by it."""
 
-    kind: Literal["simulated", "prepared"]
+    kind: Literal["simulated", "like", "blinking", "prepared", "mixed"]
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -69,6 +69,7 @@ class ModelSettings(Settings):
     name: str | None = None  # default: the name of the run folder
     description: str = ""
     licence: str = "not stated"
+    half_precision: bool = False  # store its weights as float16: half the size
 
 
 class TrainingConfig(Settings):
@@ -103,6 +104,11 @@ class TrainingConfig(Settings):
     validate_every: PositiveInt = 200
     checkpoint_every: PositiveInt = 200
     early_stop_patience: PositiveInt | None = None  # validations without a better one
+    max_cpu_minutes: Positive | None = None  # of this process, over all starts: then the run is finished
+    keep_checkpoints: Annotated[int, Field(ge=0)] = 0  # numbered copies of the last checkpoint
+    sample_pictures: Annotated[int, Field(ge=0, le=8)] = 4  # samples drawn at every validation; 0: none
+    tensorboard: bool = False
+    check_memory: bool = True  # refuse a run that will not fit; False: warn
     export: Literal["best", "last"] = "best"  # which weights become the finished model
     output: str | None = None  # the run folder
     model: ModelSettings = ModelSettings()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Validation(Result):
     """Means over the validation samples."""
 
-    loss: float  # of the images alone
+    loss: float  # of the images, or of the intervals if they alone are trained
     psnr_db: float  # of normalised images, in the target's own range, nothing fitted; several: their mean
     samples: int
     groups: dict[str, dict[str, float]] = field(default_factory=dict)  # the same per group
@@ -34,6 +34,8 @@ def validate(
     network: nn.Module, source: SampleSource, loss: Loss, *, device: torch.device, batchnorm: BatchNormMode
 ) -> Validation | None:
     """Measure `network` on every validation sample, in float32.
+
+    `loss` is called with the whole output and the targets of one sample.
 
     Returns
     -------
@@ -47,10 +49,11 @@ def validate(
     try:
         for inputs, targets, group in source.validation():
             wanted = targets.to(device)
-            images, half_widths = split_output(network(inputs.to(device)).float(), wanted.shape[1])
+            output = network(inputs.to(device)).float()
+            images, half_widths = split_output(output, wanted.shape[1])
             for number, truth in enumerate(wanted):
                 row = {
-                    "loss": float(loss(images[number, None], truth[None])),
+                    "loss": float(loss(output[number, None], truth[None])),
                     "psnr_db": fmean(psnr_db(*pair) for pair in zip(images[number], truth, strict=True)),
                 }
                 if half_widths is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,8 +68,12 @@ def test_train_prints_one_json_line_and_its_model_is_listed(folder, capfd):
     assert {"run_dir", "epoch", "best", "metrics"} <= result.keys()
     assert (result["run_dir"], result["step"], result["epoch"]) == ("runs/small", 6, 2)
     assert result["best"]["step"] in (3, 6)
-    assert [line.split(",")[0] for line in err.splitlines()] == ["train: step 3 of 6", "train: step 6 of 6"]
-    assert all(", loss " in line and " dB" in line for line in err.splitlines())
+    memory, *steps = err.splitlines()
+    assert re.fullmatch(r"train: memory about \S+ [MG]iB of \S+ [MG]iB free main memory", memory)
+    assert [line.split(",")[0] for line in steps] == ["train: step 3 of 6", "train: step 6 of 6"]
+    assert all(re.search(r", loss .* dB, \S+ samples/s", line) for line in steps)
+    assert " min left" in steps[0]
+    assert "| validation | all |" in (folder / "runs/small/table.md").read_text()
     assert run(["models", result["model_dir"], "--json"]) == 0
     (model,) = json.loads(capfd.readouterr().out)["models"]
     assert model["architecture"] == {"name": "unet-sim3", "options": {"width": 2}}
@@ -96,6 +101,18 @@ def test_a_run_is_never_replaced_but_goes_on_with_resume(folder, capfd):
     assert json.loads(capfd.readouterr().out)["step"] == 6
 
 
+def test_a_mixture_of_datasets_trains_and_its_groups_are_told_apart(folder, capfd):
+    prepared = {"kind": "prepared", "options": {"dataset": "dataset", "frames": "sim3"}}
+    data = {"kind": "mixed", "options": {"sources": [prepared, {**prepared, "name": "twin", "weight": 2}]}}
+    (folder / "mixed.yaml").write_text(yaml.safe_dump({**SETTINGS, "data": data}))
+    assert run(["train", "mixed.yaml", "-q", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["epoch"] == 0  # 4 + 8 samples are 6 steps of 2
+    lines = (folder / "runs/mixed/validations.csv").read_text().splitlines()
+    assert {line.split(",")[1] for line in lines[1:]} == {"prepared 1: 2", "twin: 2"}
+    assert run(["train", "mixed.yaml", "-o", "x", "--set", "data.options.sources=[]"]) == 2
+    assert "sources" in capfd.readouterr().err
+
+
 def test_dry_run_says_everything_and_writes_nothing(folder, capfd):
     before = sorted(folder.rglob("*"))
     assert run(["train", "small.yaml", "--dry-run", "--json"]) == 0
@@ -103,8 +120,11 @@ def test_dry_run_says_everything_and_writes_nothing(folder, capfd):
     assert result["run_dir"] == "runs/small"
     assert result["parameters"] > 10_000
     assert result["config"]["batch_size"] == 2
+    assert result["memory"]["step_bytes"] > 0
     assert run(["train", "small.yaml", "--dry-run"]) == 0
-    assert "batch_size: 2" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "batch_size: 2" in out
+    assert "; memory about " in out
     assert sorted(folder.rglob("*")) == before
 
 
@@ -121,6 +141,8 @@ def test_dry_run_says_everything_and_writes_nothing(folder, capfd):
         (["small.yaml", "--set", "patch_px=24"], "multiples of 16", "patch_px=16"),
         (["small.yaml", "--resume"], "no run to resume", "--resume"),
         (["small.yaml", "--set", "network.options.width=[1, 2]"], "width", "options"),
+        (["small.yaml", "--set", "batch_size=100000000"], "main memory", "batch_size=50000000"),
+        (["small.yaml", "--set", "sample_pictures=9"], "sample_pictures", "training.md"),
     ],
 )
 def test_bad_settings_get_one_line_and_a_hint(folder, capfd, words, error, hint):

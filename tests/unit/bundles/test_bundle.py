@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlsim_ij.bundles import load_bundle, load_seed_weights, save_bundle, shipped
+from dlsim_ij.bundles import ModelCard, load_bundle, load_seed_weights, save_bundle, shipped
 from dlsim_ij.errors import ModelError, OutputError
 from dlsim_ij.networks import create_network
 
@@ -211,3 +211,30 @@ def test_naming_models_loads_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_half_precision_takes_half_the_space_and_computes_in_full(network, folder, tmp_path):
+    save_bundle(tmp_path / "half", network, CARD, half_precision=True)
+    half, full = load_bundle(tmp_path / "half"), load_bundle(folder)
+    assert half.weights_path.stat().st_size < 0.7 * full.weights_path.stat().st_size  # the header stays
+    again = half.create()
+    assert {p.dtype for p in again.parameters()} == {torch.float32}
+    image = torch.rand(1, 3, 32, 48)
+    torch.testing.assert_close(again(image), network(image), rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("frames", "phases", "sizes"),
+    [
+        ({"total": 15, "selection": [0]}, None, (15,)),
+        (None, None, ()),
+        ({"total": 15, "selection": [0]}, [5, 3], (15, 9)),
+    ],
+)
+def test_a_card_tells_which_stacks_it_takes(frames, phases, sizes):
+    made_from = {"kind": "wiener-channels", "n_angles": 3} | ({"n_phases": phases} if phases else {})
+    card = ModelCard(**{**CARD, "frames": frames, "input": made_from, "weights_sha256": "0" * 64})
+    assert card.stack_sizes == sizes
+    assert card.takes(3, 5) is (15 in sizes)
+    assert card.takes(3, 3) is (9 in sizes)
+    assert not card.takes(5, 3)

@@ -1,9 +1,11 @@
+import os
 from functools import partial
 
 import numpy as np
 import pytest
 
 from dlsim_ij.datasets.pool import FieldPool
+from dlsim_ij.errors import DataError
 
 
 def _field(made, number, generation):
@@ -46,3 +48,12 @@ def test_an_epoch_is_the_same_whether_reached_or_resumed(workers):
     walked.close(), resumed.close()
     np.testing.assert_array_equal(walked.inputs, resumed.inputs)
     np.testing.assert_array_equal(walked.targets, resumed.targets)
+
+
+def _dies(number, generation):
+    os._exit(3)
+
+
+def test_a_process_that_dies_is_named():
+    with pytest.raises(DataError, match="has died"):
+        FieldPool(_dies, 2, renew_epochs=1)

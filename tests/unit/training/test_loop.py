@@ -34,7 +34,8 @@ def test_training_lowers_the_loss_and_leaves_a_whole_run_folder(make_config, sou
     assert names == {
         "config.yaml", "environment.json", "history.csv", "loss.png",
         "checkpoints/last.safetensors", "checkpoints/best.safetensors",
-        "model/model.json", "model/weights.safetensors",
+        "model/model.json", "model/weights.safetensors", "validations.csv", "metrics.csv", "table.md",
+        *(f"samples/{name}.png" for name in ("step_000020", "step_000040", "step_000060", "latest")),
     }  # fmt: skip
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["batch_size"] == 3
     start = json.loads((tmp_path / "run" / "environment.json").read_text())[0]
@@ -85,9 +86,13 @@ def assert_same_run(one, other):
         found, other_values = load_checkpoint(other / "checkpoints" / f"{name}.safetensors")
         assert expected.keys() == found.keys()
         assert all(torch.equal(tensor, found[key]) for key, tensor in expected.items())
-        assert {**values, "seconds": 0} == {**other_values, "seconds": 0}
-    strip = lambda run: [{**row, "seconds": 0} for row in read_history(run / "history.csv")]  # noqa: E731
+        timeless = {"seconds": 0, "cpu_seconds": 0}
+        assert {**values, **timeless} == {**other_values, **timeless}
+    timing = {"seconds": 0, "samples_per_s": 0}
+    strip = lambda run: [{**row, **timing} for row in read_history(run / "history.csv")]  # noqa: E731
     assert strip(one) == strip(other)
+    for name in ("validations.csv", "metrics.csv", "table.md", "samples/latest.png"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
     weights = "model/weights.safetensors"
     assert (one / weights).read_bytes() == (other / weights).read_bytes()
 
@@ -273,3 +278,14 @@ def test_other_errors_of_torch_are_not_dressed_as_memory(make_config, source, mo
     monkeypatch.setattr(source, "batch", lambda indices, rng: torch.zeros(2) + torch.zeros(3))
     with pytest.raises(RuntimeError, match="size of tensor"):
         train(make_config(), data=source)
+
+
+def test_a_limit_of_processor_time_finishes_the_run_and_can_be_raised(make_config, source):
+    first = train(make_config(max_cpu_minutes=1e-9), data=source)
+    assert (first.step, first.stopped) == (1, "finished")
+    assert (first.model_dir / "weights.safetensors").is_file()
+    assert first.metrics["step"] == 1  # validated at its end
+    again = train(make_config(max_cpu_minutes=1e-9), data=source, resume=True)
+    assert again.step == 1
+    whole = train(make_config(max_cpu_minutes=60.0), data=source, resume=True)
+    assert (whole.step, whole.stopped) == (12, "finished")

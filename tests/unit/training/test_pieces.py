@@ -126,7 +126,7 @@ def test_history_appends_cuts_later_rows_and_forgives_a_torn_one(tmp_path):
     resumed.append({"step": 25, "epoch": 1, "lr": 1e-3, "valid_psnr_db": 20.0, "seconds": 2.0})
     lines = path.read_text().splitlines()
     assert lines[0] == ",".join(COLUMNS)
-    assert lines[1:] == ["10,0,0.001,0.5,,,1", "20,0,0.001,0.5,,,1", "25,1,0.001,,,20,2"]
+    assert lines[1:] == ["10,0,0.001,0.5,,,1,", "20,0,0.001,0.5,,,1,", "25,1,0.001,,,20,2,"]
 
 
 def test_another_table_is_not_taken_for_a_history(tmp_path):

@@ -68,6 +68,7 @@ def test_overrides_of_the_command_line_win(tmp_path):
         ("seed-sim15-low", recipes.seed_sim15("dataset", light="low")),
         ("seed-sim3", recipes.seed_sim3("dataset")),
         ("seed-sim4", recipes.seed_sim4("dataset")),
+        ("seed-sim4-max", recipes.seed_sim4("dataset", summary="max")),
         ("seed-snr", recipes.seed_snr("dataset")),
         ("seed-scunet", recipes.seed_scunet("dataset")),
         ("seed-srrf5", recipes.seed_srrf5("dataset")),
@@ -77,6 +78,11 @@ def test_the_seeds_configuration_files_are_its_recipes(name, recipe):
     assert read_settings(CONFIGS / f"{name}.yaml", TrainingConfig) == recipe
     assert (recipe.optimiser.lr, recipe.batch_size, recipe.epochs, recipe.loss) == (1e-3, 1, 2000, "seed")
     assert recipe.batchnorm == "per-image"
+    assert recipes.make_recipe(name) == recipe
+
+
+def test_every_recipe_has_its_file():
+    assert {path.stem for path in CONFIGS.glob("seed-*.yaml")} == set(recipes.recipe_names())
 
 
 def test_both_schedules_are_offered():
