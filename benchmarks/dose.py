@@ -83,7 +83,10 @@ def sample(folder: Path, page: Path | None) -> None:
         if not fit_each:
             goals = f"{found.summary.target_db:.1f} dB", "1 dB less than its own full light"
             needs = [
-                [needed.method, *(need_text(needed, found.photons_per_pixel, target=t) for t in (True, False))]
+                [
+                    needed.method,
+                    *(need_text(needed, found.photons_per_pixel, target=t) for t in (True, False)),
+                ]
                 for needed in found.summary.needed
             ]
             tell(page, "needed", table(["method", *goals], needs))
