@@ -156,8 +156,9 @@ def _about_the_model(found: Acquisition, card: ModelCard | None) -> list[Notice]
     n_angles = card.input.get("n_angles", found.n_angles)
     if card.takes(found.n_angles, found.n_phases):
         return []
+    sizes = " or ".join(map(str, card.stack_sizes))
     return [(
-        f"The model '{card.name}' takes {card.frames.total} frames of {n_angles} angles, this stack has "
+        f"The model '{card.name}' takes {sizes} frames of {n_angles} angles, this stack has "
         f"{found.n_angles} angles x {found.n_phases} phases.",
         "Choose another model (dlsim models), or judge it for reconstruction alone: --model none.",
     )]  # fmt: skip

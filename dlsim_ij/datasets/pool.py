@@ -8,6 +8,8 @@ holds in an epoch follows from the epoch's number, so a resumed run sees what an
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -111,7 +113,7 @@ class FieldPool:
     def _workers_pool(self) -> Any:
         if self._executor is None:
             spawn = multiprocessing.get_context("spawn")  # a fork would copy a running JVM's locks
-            self._executor = ProcessPoolExecutor(self._workers, mp_context=spawn)
+            self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=_end_with_parent)
         return self._executor
 
     def _store(self, number: int, generation: int, samples: list[Sample]) -> None:
@@ -124,3 +126,18 @@ class FieldPool:
             self.inputs[number * count + exposure] = inputs
             self.targets[number * count + exposure] = targets
         self._generations[number] = generation
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it is gone, however it went.
+
+    A worker holds both ends of the queue it waits at, so a parent that was killed would leave it for ever.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # it runs in workers only
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dlsim_ij
 from dlsim_ij.bundles.bundle import Bundle, save_bundle
 from dlsim_ij.networks.blocks import has_batchnorm
-from dlsim_ij.training.initial import tells_intervals
+from dlsim_ij.training.initial import describe_initial, tells_intervals
 from dlsim_ij.training.losses import INTERVAL_LEVEL
 from dlsim_ij.training.settings import TrainingConfig
 
@@ -57,6 +57,7 @@ def export_model(
         **data.get("card", {}),
         "training": {
             **training,
+            **({"initial": describe_initial(config.network.initial)} if config.network.initial else {}),
             "dlsim_ij": dlsim_ij.__version__,
             "config": config.model_dump(mode="json", exclude={"output"}),  # no paths of this machine
             "data": {key: value for key, value in data.items() if key != "card"},

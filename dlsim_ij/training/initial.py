@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.bundles import load_bundle
 from dlsim_ij.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from torch import nn
+
+logger = logging.getLogger(__name__)
 
 _INTERVALS = "half_width."
 
@@ -39,6 +42,16 @@ def start_from(network: nn.Module, model: str) -> None:
             f"the weights of '{bundle.name}' do not fit this network: {str(error).splitlines()[-1].strip()}",
             f"set network.options as in {bundle.folder / 'model.json'}, or leave network.initial away",
         ) from error
+
+
+def describe_initial(model: str) -> dict[str, Any]:
+    """Return what a card tells of the model that a training started from: name, weights, its own training."""
+    try:
+        card = load_bundle(model).card
+    except ModelError as error:  # moved since the training began
+        logger.warning("the card will not tell how '%s' was trained: %s", model, error.message)
+        return {"name": model}
+    return {"name": card.name, "weights_sha256": card.weights_sha256, "training": card.training}
 
 
 def tells_intervals(network: nn.Module) -> bool:

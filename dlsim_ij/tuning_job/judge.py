@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from dlsim_ij.quality.summary import PairedDifference, paired_difference
 from dlsim_ij.results import Result
 
+_CLEARLY = 1.2  # times what it was, a departure is named that the blocks of all stacks need not show
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldScores(Result):
@@ -127,17 +129,13 @@ def judge(
         low = growth[name].low
         grown = low is not None and low > 0
         accepted &= not lost and not grown
-        worst = max((new for _, new in pairs), key=lambda s: s.value / s.limit)
-        told = (
-            f"'{name}' on your own frames: largest departure {worst.value:.1f}, "
-            f"by chance up to {worst.limit:.1f}"
-        )
+        told = f"'{name}' on your own frames: {_departures(pairs)}"
         if lost:
             told += f"; {', '.join(s.stack for s in lost)}: consistent before, contradicted now."
         elif grown:
             told += f"; departures beyond chance grew by {growth[name].mean:.2f}{_interval(growth[name])}."
         else:
-            told += "; not worse than before."
+            told += "; taken together not worse than before."
         sentences.append(told)
     return Verdict(
         accepted=accepted,
@@ -146,6 +144,18 @@ def judge(
         nrmse_change=nrmse,
         contradiction=growth,
     )
+
+
+def _departures(pairs: Sequence[tuple[StackScore, StackScore]]) -> str:
+    """Tell the largest departures, and of which stacks they have clearly grown."""
+    old, new = (max(own, key=lambda s: s.value / s.limit) for own in zip(*pairs, strict=True))
+    told = f"largest departure {old.value:.1f} before, {new.value:.1f} now, by chance up to {new.limit:.1f}"
+    grown = [
+        f"{after.stack} from {before.value:.1f} to {after.value:.1f}"
+        for before, after in pairs
+        if after.value > max(after.limit, _CLEARLY * before.value)
+    ]
+    return told + (f"; grown in {', '.join(grown)}" if grown else "")
 
 
 def _interval(difference: PairedDifference) -> str:

@@ -12,7 +12,8 @@ from dlsim_ij.datasets.source import SampleSource
 from dlsim_ij.networks.registry import create_network
 from dlsim_ij.torch_device import choose_device, limited_threads
 from dlsim_ij.training.hardware import precision
-from dlsim_ij.training.losses import get_loss, split_output
+from dlsim_ij.training.losses import get_loss
+from dlsim_ij.training.objective import objective
 from dlsim_ij.training.optimiser import make_optimiser
 from dlsim_ij.training.settings import TrainingConfig
 
@@ -44,8 +45,8 @@ def seconds_per_step(config: TrainingConfig, source: SampleSource) -> float:
             inputs, targets = source.batch(rng.integers(0, len(source), config.batch_size), rng)
             with precision(config, device):
                 output = network(inputs.to(device, memory_format=layout))
-            predicted, _ = split_output(output.float(), targets.shape[1])
-            loss(predicted, targets.to(device)).backward()  # type: ignore[no-untyped-call]
+            error = objective(output.float(), targets.to(device), config, loss)
+            error.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             if device.type == "cuda":

@@ -103,12 +103,12 @@ def test_the_model_has_a_say(tmp_path, capfd):
 
     rng = np.random.default_rng(0)
     density = draw_structure("microtubules", (256, 256), 0.03, rng)
-    stack = simulate_sim(density, random_conditions(rng, photons=(300, 300), n_phases=3), rng)
-    dlsim.write_image(tmp_path / "nine.tif", stack.raw, pixel_size_um=0.06)
-    code, (row,), _ = checked(capfd, tmp_path / "nine.tif")
-    assert (code, row["layout"], row["verdict"]) == (1, "3x3", "not fit")
-    assert "takes 15 frames" in row["warnings"][-1]["message"]
-    code, (row,), _ = checked(capfd, tmp_path / "nine.tif", "--model", "none")
+    stack = simulate_sim(density, random_conditions(rng, photons=(300, 300), n_angles=4, n_phases=3), rng)
+    dlsim.write_image(tmp_path / "twelve.tif", stack.raw, pixel_size_um=0.06)
+    code, (row,), _ = checked(capfd, tmp_path / "twelve.tif")
+    assert (code, row["layout"], row["verdict"]) == (1, "4x3", "not fit")
+    assert "takes 15 or 9 frames of 3 angles" in row["warnings"][-1]["message"]
+    code, (row,), _ = checked(capfd, tmp_path / "twelve.tif", "--model", "none")
     assert (code, row["beams"]) == (0, 2)
 
 

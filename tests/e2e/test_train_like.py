@@ -175,7 +175,8 @@ def test_wrong_calls_are_refused_before_anything_is_written(words, said, hint, f
     assert not (folder / "tuned").exists()
 
 
-def test_too_little_time_is_refused(folder, start, capsys):
+def test_too_little_time_is_refused(folder, start, capsys, monkeypatch):
+    monkeypatch.setattr("dlsim_ij.tuning_job.job._LEAST_STEPS", 10**9)  # more than any machine makes in time
     words = ["train", "--like", "demo_raw.tif", "-o", "tuned", "--model", str(start), *SETTINGS]
     assert run([*words, "--minutes", "0.1"]) == 2
     assert "minutes leave time for" in capsys.readouterr().err

@@ -1,5 +1,10 @@
 import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +53,30 @@ def test_an_epoch_is_the_same_whether_reached_or_resumed(workers):
     walked.close(), resumed.close()
     np.testing.assert_array_equal(walked.inputs, resumed.inputs)
     np.testing.assert_array_equal(walked.targets, resumed.targets)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import os, signal\n"
+        "import numpy as np\n"
+        "from dlsim_ij.datasets.pool import FieldPool\n"
+        "def field(number, generation):\n"
+        "    value = np.full((1, 2, 2), os.getpid(), dtype=np.float32)\n"
+        "    open('worker.txt', 'w').write(str(os.getpid()))\n"
+        "    return [(value, value)]\n"
+        "if __name__ == '__main__':\n"
+        "    FieldPool(field, 1, renew_epochs=1)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, str(program)], cwd=tmp_path, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    worker = Path(f"/proc/{(tmp_path / 'worker.txt').read_text()}/cmdline")
+    end = time.monotonic() + 60
+    while worker.exists() and b"spawn_main" in worker.read_bytes() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not worker.exists() or b"spawn_main" not in worker.read_bytes()
 
 
 def _dies(number, generation):

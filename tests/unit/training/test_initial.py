@@ -58,3 +58,7 @@ def test_training_the_intervals_leaves_the_images_as_they_are(images_only, make_
     within = ((out[:, :1] - targets).abs() <= out[:, 1:]).float().mean()
     assert 0.8 < within < 0.97
     assert 0 <= result.metrics["within"] <= 1
+    told = load_bundle(result.model_dir).card.training["initial"]
+    assert told == {
+        "name": "images", "weights_sha256": load_bundle(images_only).card.weights_sha256, "training": {},
+    }  # fmt: skip

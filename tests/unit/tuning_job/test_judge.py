@@ -107,3 +107,14 @@ def test_the_level_of_both_does_not_matter(level):
     plain = judge({"wiener": fields()}, {"wiener": fields(0.2, seed=3)}, [stack()], [stack()])
     assert found.accepted == plain.accepted
     assert found.psnr_gain["wiener"].low == pytest.approx(plain.psnr_gain["wiener"].low, abs=1e-9)
+
+
+def test_a_departure_that_grows_in_one_place_is_named():
+    """It need not be decisive: over all blocks the departures have become fewer."""
+    before = [stack(7.0, (2.0, 1.0, 1.5) * 4, name="a"), stack(6.0, (1.0,) + (0.5,) * 11, name="b")]
+    after = [stack(6.0, (1.0, 0.2, 0.4) * 4, name="a"), stack(9.0, (4.0,) + (0.0,) * 11, name="b")]
+    verdict = judge({"wiener": fields()}, {"wiener": fields(0.5, seed=5)}, before, after)
+    assert verdict.accepted
+    assert "7.0 before, 9.0 now" in verdict.sentences[-1]
+    assert "grown in b from 6.0 to 9.0" in verdict.sentences[-1]
+    assert " a from" not in verdict.sentences[-1]
