@@ -25,7 +25,7 @@ MOST_STACKS = 8  # more tell nothing new of a microscope, and each is measured t
 _BRIGHT = 50.0  # photo-electrons from which a stack's reconstruction is a scene, and not noise
 _SCENE_PX = 512  # native side of a scene
 _AROUND = 2.0  # the light of training reaches so far beyond that of the stacks
-_LIGHT = 1.0, 1e5
+_LIGHT = 1.0, 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +144,7 @@ def light_range(fitted: FittedStacks) -> tuple[float, float]:
 def _read(paths: Sequence[Path], layout: str, pixel_size_um: float | None) -> tuple[list[_Raw], float]:
     items = expand_inputs(paths, distinct_names=False)
     items = [items[n] for n in _spread_over(len(items), MOST_STACKS)]
+    names = _distinct_names([item.path for item in items])
     each = -(-MOST_STACKS // len(items))
     raws: list[_Raw] = []
     sizes: list[float] = []
@@ -160,7 +161,7 @@ def _read(paths: Sequence[Path], layout: str, pixel_size_um: float | None) -> tu
                     "split it in ImageJ (Image > Color > Split Channels) and tune to one channel",
                 )
             for number in _spread_over(len(source), each):
-                name = item.name if len(source) == 1 else f"{item.name} ({number + 1})"
+                name = names[item.path] if len(source) == 1 else f"{names[item.path]} ({number + 1})"
                 raws.append(
                     _Raw(
                         name=name,
@@ -175,6 +176,16 @@ def _read(paths: Sequence[Path], layout: str, pixel_size_um: float | None) -> tu
             "tune to the stacks of one camera and objective",
         )
     return raws[:MOST_STACKS], sizes[0]
+
+
+def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return the name of each file, with as many folders in front as tell them apart."""
+    depth = 1
+    while True:
+        names = {path: "/".join(path.with_suffix("").parts[-depth:]) for path in paths}
+        if len(set(names.values())) == len(names) or depth > max(len(path.parts) for path in paths):
+            return names
+        depth += 1
 
 
 def _spread_over(count: int, most: int) -> list[int]:
