@@ -89,7 +89,7 @@ def sample(folder: Path, page: Path | None) -> None:
                 ]
                 for needed in found.summary.needed
             ]
-            tell(page, "needed", table(["method", *goals], needs))
+            print(table(["method", *goals], needs))
 
 
 def tell(page: Path | None, name: str, text: str) -> None:
