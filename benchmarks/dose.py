@@ -1,25 +1,26 @@
 """The dose curve: is a thinned stack what a dim acquisition gives; the real sample; what it costs.
 
-python benchmarks/dose.py                        thinned against taken, on simulated fields
-python benchmarks/dose.py --sample FOLDER        the public sample's HE thinned, against HER
-python benchmarks/dose.py --time                 processor time of a field of 512 x 512
+python benchmarks/dose.py [--write PAGE]                     thinned against taken, on simulated fields
+python benchmarks/dose.py --sample FOLDER [--write PAGE]     the public sample's HE thinned, against HER
+python benchmarks/dose.py --time                             processor time of a field of 512 x 512
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from doc_tables import put, table
 
 import dlsim_ij as dlsim
 from dlsim_ij.acquisition import CountsCamera, detect_acquisition, thin_frames
 from dlsim_ij.inference import load_model, predict
 from dlsim_ij.quality import fair_scores
 from dlsim_ij.reconstruction import VENDOR, equalise_frames, estimate_offset, wiener_sim
-from dlsim_ij.report.dose_figure import fraction_name
+from dlsim_ij.report.dose_figure import fraction_name, need_text
 from dlsim_ij.simulation import Camera, draw_structure, simulate_sim
 from dlsim_ij.simulation.sim_frames import paper_conditions
 
@@ -27,12 +28,12 @@ FIELDS, FULL = 4, 300.0
 LEVELS = (1 / 5, 1 / 15, 1 / 20, 1 / 50, 1 / 150)
 
 
-def thinned_against_taken() -> None:
+def thinned_against_taken(page: Path | None) -> None:
     model = load_model("sim15")
     cameras = {"no": Camera(row_column_electrons=0.0), "0.14 e": Camera()}
     print(f"{FIELDS} fields of microtubules at {FULL:g} photo-electrons, PSNR in dB against the object,")
     print("thinned / taken with so little light, pattern known from the bright stack\n")
-    print("| light | row and column offsets | wiener | sim15 |\n|---|---|---|---|")
+    lines = []
     for name, camera in cameras.items():
         rows: dict[float, list[list[float]]] = {}
         for field in range(FIELDS):
@@ -57,10 +58,11 @@ def thinned_against_taken() -> None:
                 rows.setdefault(fraction, []).append(scored)
         for fraction, scored in rows.items():
             a, b, c, d = np.mean(scored, axis=0)
-            print(f"| {fraction_name(fraction)} | {name} | {a:.2f} / {c:.2f} | {b:.2f} / {d:.2f} |")
+            lines.append([fraction_name(fraction), name, f"{a:.2f} / {c:.2f}", f"{b:.2f} / {d:.2f}"])
+    tell(page, "taken", table(["light", "row and column offsets", "wiener", "sim15"], lines))
 
 
-def sample(folder: Path) -> None:
+def sample(folder: Path, page: Path | None) -> None:
     raw = dlsim.read_image(folder / "HE_X2" / "Sample_1")
     truth = dlsim.read_image(folder / "HER" / "Sample_1.tif").values
     for fit_each in (False, True):
@@ -68,8 +70,7 @@ def sample(folder: Path) -> None:
             raw, fractions=LEVELS, truth=truth, pixel_size_um=0.03, fit_each=fit_each, draws=3
         )
         print(f"\npatterns fitted {found.patterns_fitted}; PSNR / registered, mean +- sd of 3 draws, in dB")
-        methods = list(found.methods)
-        print("| light | photons | " + " | ".join(methods) + " |\n|" + "---|" * (2 + len(methods)))
+        rows = []
         for fraction in (1.0, *LEVELS):
             lines = [line for line in found.summary.levels if line["fraction"] == fraction]
             cells = [
@@ -77,8 +78,24 @@ def sample(folder: Path) -> None:
                 + (f" +- {line['registered_psnr_db_sd']:.2f}" if line["registered_psnr_db_sd"] else "")
                 for line in lines
             ]
-            photons = f"{lines[0]['photons_per_pixel']:.3g}"
-            print(f"| {fraction_name(fraction)} | {photons} | " + " | ".join(cells) + " |")
+            rows.append([fraction_name(fraction), f"{lines[0]['photons_per_pixel']:.3g}", *cells])
+        tell(page, found.patterns_fitted, table(["light", "photons", *found.methods], rows))
+        if not fit_each:
+            goals = f"{found.summary.target_db:.1f} dB", "1 dB less than its own full light"
+            needs = [
+                [
+                    needed.method,
+                    *(need_text(needed, found.photons_per_pixel, target=t) for t in (True, False)),
+                ]
+                for needed in found.summary.needed
+            ]
+            print(table(["method", *goals], needs))
+
+
+def tell(page: Path | None, name: str, text: str) -> None:
+    print(text)
+    if page is not None:
+        put(page, name, text)
 
 
 def cost() -> None:
@@ -104,9 +121,14 @@ def cost() -> None:
 
 
 if __name__ == "__main__":
-    if "--sample" in sys.argv:
-        sample(Path(sys.argv[sys.argv.index("--sample") + 1]))
-    elif "--time" in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sample", type=Path)
+    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--write", type=Path)
+    given = parser.parse_args()
+    if given.sample:
+        sample(given.sample, given.write)
+    elif given.time:
         cost()
     else:
-        thinned_against_taken()
+        thinned_against_taken(given.write)

@@ -100,7 +100,7 @@ class DoseSummary(Result):
     needed : tuple of MethodLight
     levels : tuple of dict
         One per level and method, brightest first: the numbers of the rows, scores as ``..._mean`` and
-        ``..._sd`` (None for one draw).
+        ``..._sd`` (None for one draw); `shared_noise_db`, see `noise_shared_db`, without a truth.
     """
 
     score: Score
@@ -147,6 +147,9 @@ def summarise_rows(
         for fraction in fractions
         for method in methods
     ]
+    for level in levels:
+        shared = score == "psnr_db" and level["fraction"] < 1
+        level["shared_noise_db"] = noise_shared_db(level["fraction"]) if shared else None
     curves = {
         method: [
             (level["fraction"], level[f"{score}_mean"])

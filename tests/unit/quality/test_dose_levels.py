@@ -79,6 +79,7 @@ def test_the_summary_asks_of_all_what_all_have_at_full_light():
     assert level["psnr_db_mean"] == pytest.approx(29)
     assert level["psnr_db_sd"] == pytest.approx(0.2 / 2**0.5)
     assert level["draws"] == 2
+    assert level["shared_noise_db"] == pytest.approx(0.458, abs=0.001)
     assert found.curve("wiener")[0][0] == 0.5  # the reference has no score against itself
     asked = summarise_rows(rows("net", (31, 30.5, 29, 26)), quality_db=27.5)
     assert asked.needed[0].reaches.fraction == pytest.approx(0.1**1.5)
