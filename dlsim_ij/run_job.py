@@ -41,6 +41,7 @@ def run_input(
     calibration: Mapping[str, Any] | None = None,
     truth: Path | None = None,
     resize: Resize | None = None,
+    other: Callable[[Path], xr.DataArray] | None = None,
     engine: Mapping[str, Any] | None = None,
     tile_px: int | None = None,
     threads: int | None = None,
@@ -87,7 +88,7 @@ def run_input(
     paths = {role: folder / f"{item.name}{ending}" for role, ending in names.items()}
     for path in [*paths.values(), folder / f"{item.name}_run.json"]:
         refuse_existing(path, overwrite)
-    raw = read_image(item.path)
+    raw = read_image(item.path, other=other)
     done = reconstruct(
         raw, model=model, target=target, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,
         layout=layout, calibration=calibration, resize=resize,
