@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ def run_input(
         Results folder; the input's sub-folder is made below it.
     truth : Path, optional
         Image to score the result against.
+    other : callable, optional
+        Reads inputs that are no TIFF, see `read_image`.
     engine : mapping, optional
         Name and version of whoever enlarges, for the record.
     ome : bool

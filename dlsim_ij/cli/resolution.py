@@ -150,7 +150,7 @@ def command(
       crash    the plugin 1.1.8 stops on this image; use 1.1.8-nocap
       refused  the plane cannot be measured (constant, NaN ...); exit code 1
 
-    --engine fiji adds what the published plugin says, run in that Fiji, at its defaults and without our look for
+    --engine fiji adds what the published plugin says, run in that Fiji at its defaults; it does not look for
     enlarged pixels.
 
     An enlarged image is recognised and measured at its native pixels (enlarged, factor; naive_... is what the

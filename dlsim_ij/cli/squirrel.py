@@ -105,8 +105,8 @@ def command(
     by plane: with a REF of one plane, or of as many. In folders 'cell.tif' or 'cell_wf.tif' is the reference
     of 'cell.tif', 'cell_sr.tif', 'cell_wiener.tif' and 'cell_pred.tif'.
 
-    --engine fiji adds what the published plugin says, run in that Fiji at its defaults; --mode compat gives the same
-    numbers without it.
+    --engine fiji adds what the published plugin says, run in that Fiji at its defaults; --mode compat
+    computes the same without it.
 
     --seed-batch compares HE/<sample>/HE_00.tif ... with LE/<sample>/LE_00.tif ... and with
     PRED/<sample>_pred/HE_00.tif ..., frame by frame, and needs --csv for its table: Sample, Image, RSP-LE,

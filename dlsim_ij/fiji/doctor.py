@@ -150,7 +150,7 @@ def _way_in(installation: locate.Installation, environ: Mapping[str, str]) -> Ch
 
 
 def _plugins(installation: locate.Installation) -> Iterator[Check]:
-    """Say how many plugins there are, and of each that the field asks for whether it is here, or where it is."""
+    """Count the plugins, and say of each that the field asks for whether it is here, or where it is."""
     n_plugins = sum("plugins" in jar.relative_to(installation.path).parts[:1] for jar in installation.jars)
     yield Check(name="plugins", status=OK, detail=f"{n_plugins} plugin jars")
     names = [jar.name for jar in installation.jars]

@@ -40,9 +40,9 @@ class Fiji:
         Fiji folder, ``ij.jar``, or Maven endpoint (``sc.fiji:fiji:2.17.0``; needs PyImageJ and network).
         Default: DLSIM_FIJI, the usual places, DLSIM_IJ_JAR, Debian's package (see docs/fiji.md).
     mode : {"headless", "offscreen", "interactive"}
-        Headless: no person looks; a Fiji makes no windows, an ``ij.jar`` has them on a virtual screen, dialogs
-        are cancelled and reported. Offscreen: a Fiji, too, has windows on a virtual screen, for plugins that
-        need them (RoiManager, NanoJ). Interactive: images and windows are shown on your display.
+        Headless: no person looks; a Fiji makes no windows, an ``ij.jar`` has them on a virtual screen,
+        dialogs are cancelled and reported. Offscreen: a Fiji, too, has windows on a virtual screen, for
+        plugins that need them (RoiManager, NanoJ). Interactive: images and windows are shown on your display.
     gateway : PyImageJ gateway, optional
         The object of ``imagej.init()`` if you have one already.
 

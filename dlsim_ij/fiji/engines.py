@@ -37,6 +37,7 @@ from dlsim_ij.images.axes import planes
 _FORMATS = {".tif": "tiff", ".tiff": "tiff", ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif",
             ".bmp": "bmp", ".pgm": "pgm", ".fits": "fits", ".avi": "avi"}  # fmt: skip
 
+_NO_SERIES = "{}: a series is chosen by Bio-Formats, which is not here"
 _MORE_FORMATS = "a Fiji with Bio-Formats reads microscopes' files: --fiji or DLSIM_FIJI"
 
 
@@ -129,9 +130,7 @@ class ImageJEngine:
             if has_bio_formats():
                 return open_with_bio_formats(path, series)
             if series is not None:
-                raise ImageError(
-                    f"{path}: series are chosen by Bio-Formats, which is not here", _MORE_FORMATS
-                )
+                raise ImageError(_NO_SERIES.format(path), _MORE_FORMATS)
         result = self._runner.run("open(getArgument());", str(path.resolve()))
         if result.image is None:
             raise ImageError(f"{self.name} cannot open {path}", f"is it an image? {_MORE_FORMATS}")
@@ -218,7 +217,7 @@ class NoEngine:
         from dlsim_ij.images import read_image
 
         if series is not None:
-            raise ImageError(f"{path}: series are chosen by Bio-Formats, which is not here", _MORE_FORMATS)
+            raise ImageError(_NO_SERIES.format(path), _MORE_FORMATS)
         return read_image(path)
 
     def save(self, image: xr.DataArray, path: Path, overwrite: bool) -> Path:

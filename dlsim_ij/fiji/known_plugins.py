@@ -23,20 +23,18 @@ class KnownPlugin:
 
 # names of update sites as in Fiji's own list (2025); who has none there is a jar to be put into plugins/
 KNOWN_PLUGINS = {
-    "Bio-Formats": KnownPlugin(
-        r"bio-?formats_plugins", "part of every Fiji; newest: update site Bio-Formats"
-    ),
+    "Bio-Formats": KnownPlugin(r"bio-?formats_plugins", "part of Fiji; the newest: update site Bio-Formats"),
     "NanoJ-Core": KnownPlugin(r"nanoj[-_]core", f"{_SITE} NanoJ-Core"),
     "NanoJ-SQUIRREL": KnownPlugin(r"nanoj[-_]squirrel", f"{_SITE} NanoJ-SQUIRREL and NanoJ-Core"),
     "NanoJ-SRRF": KnownPlugin(r"nanoj[-_]srrf", f"{_SITE} NanoJ-SRRF and NanoJ-Core"),
     "NanoJ-eSRRF": KnownPlugin(
         r"nanoj[-_]esrrf|esrrf[-_]",
-        "no update site in Fiji's list: jar of github.com/HenriquesLab/NanoJ-eSRRF",
+        "no update site: jar of github.com/HenriquesLab/NanoJ-eSRRF",
     ),
     "ImDecorr": KnownPlugin(
         r"im_?decorr|image_?decorrelation", "no update site: jar of github.com/Ades91/ImDecorr into plugins/"
     ),
-    "fairSIM": KnownPlugin(r"fairsim", "no update site in Fiji's list: jar of github.com/fairSIM/fairSIM"),
+    "fairSIM": KnownPlugin(r"fairsim", "no update site: jar of github.com/fairSIM/fairSIM"),
     "SIMcheck": KnownPlugin(r"simcheck", f"{_SITE} SIMcheck"),
     "ThunderSTORM": KnownPlugin(r"thunder_?storm", f"{_SITE} Hohlbein Lab"),
     "deepImageJ": KnownPlugin(r"deepimagej", f"{_SITE} DeepImageJ"),

@@ -1,8 +1,9 @@
 """The published plugins, run as they are in the ImageJ of this process, for their numbers beside ours.
 
-NanoJ-SQUIRREL has a macro call; the decorrelation analysis has a window only (release 1.1.8), in which Compute is
-pressed, or a macro call (the maintained fork). Both want a screen: `Fiji` in the mode "offscreen". Names of
-commands, options, tables and buttons are those that a user sees; none of the plugins' code is known here.
+NanoJ-SQUIRREL has a macro call; the decorrelation analysis has a window only (release 1.1.8), in which
+Compute is pressed, or a macro call (the maintained fork). Both want a screen: `Fiji` in the mode "offscreen".
+Names of commands, options, tables and buttons are those that a user sees; none of the plugins' code is known
+here.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def missing_plugin(fiji: Fiji, name: str) -> str | None:
     }[name]
     if any(fiji.has_command(command) for command in commands):
         return None
-    return f"{fiji.describe()['source']} has no {name}, so there are our numbers only; {KNOWN_PLUGINS[name].source}"
+    where = fiji.describe()["source"]
+    return f"{where} has no {name}, so there are our numbers only; {KNOWN_PLUGINS[name].source}"
 
 
 def plugin_squirrel(

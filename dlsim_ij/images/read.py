@@ -150,10 +150,8 @@ def is_tiff(path: Path) -> bool:
         if not npy_name:
             raise ImageError(f"{path} is a numpy file with another name", "rename it to .npy")
         return False
-    raise ImageError(
-        f"{path} is {_what_it_is(start)}",
-        "TIFF, OME-TIFF and .npy can be read; others by a Fiji: docs/fiji.md",
-    )
+    others = "other formats with a Fiji, see docs/fiji.md"
+    raise ImageError(f"{path} is {_what_it_is(start)}", f"TIFF, OME-TIFF and .npy can be read; {others}")
 
 
 def _what_it_is(start: bytes) -> str:

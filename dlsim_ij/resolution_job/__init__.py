@@ -1,7 +1,8 @@
 """The resolution job: image files in, one record for each plane and tables of them out.
 
 In: paths and settings. Out: records in plane order (JSON's), two kinds of CSV, figures. Knows no command
-line. Below it: quality, images, report, fiji (for the published plugin's numbers). Start at `job.py`; one plane is measured in `measure.py`.
+line. Below it: quality, images, report; fiji for the published plugin's numbers. Start at `job.py`; one plane
+is measured in `measure.py`.
 """
 
 from dlsim_ij.resolution_job.job import Plan, plan_job, run_job

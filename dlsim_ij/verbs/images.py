@@ -46,8 +46,8 @@ def chosen_planes(image: xr.DataArray, options: Options) -> list[tuple[int, Plan
 def partners(other: xr.DataArray, key: str, image: xr.DataArray, options: Options) -> Iterator[Plane]:
     """Yield the plane of a second image that belongs to each of `chosen_planes`.
 
-    One plane belongs to all; of as many as the image has, each belongs to its own; of any other stack, the one
-    that is shown.
+    One plane belongs to all; of as many as the image has, each belongs to its own; of any other stack, the
+    one that is shown.
 
     Raises
     ------

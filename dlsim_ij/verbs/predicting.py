@@ -54,10 +54,8 @@ def predict_verb(image: xr.DataArray, options: Options) -> Answer:
 def loaded(name: str) -> Model:
     """Return a model, loaded once in this process; a folder whose files changed is read again."""
     bundle = read_bundle(name)
-    stamps = tuple(
-        (bundle.folder / file).stat().st_mtime_ns for file in ("weights.safetensors", "model.json")
-    )
-    return _loaded(bundle.folder, stamps)
+    files = (bundle.weights_path, bundle.folder / "model.json")
+    return _loaded(bundle.folder, tuple(file.stat().st_mtime_ns for file in files))
 
 
 @lru_cache(maxsize=4)

@@ -174,7 +174,7 @@ def test_check_says_what_the_stack_is(fiji, raw):
         ('"score", "truth=[cell wf]"', "48 x 48", ""),
         ('"resolution", "get=resolution"', "gives no value 'resolution'", "did you mean 'resolution_"),
         ('"resolution", "guard=maybe"', "guard=maybe is neither on nor off", "guard=false"),
-        ('"check", ""', "", ""),
+        ('"check", ""', "raw", ""),
     ],
 )
 def test_a_refusal_names_line_and_way_out(fiji, pair, call, message, hint):
@@ -242,8 +242,7 @@ def test_the_example_that_looks_before_it_reconstructs(fiji, folder, tmp_path, c
     assert "frames 3x5, angle-major" in out
     assert "a_sr, error " in out.splitlines()[-1]
     noise = tmp_path / "noise.tif"
-    tifffile.imwrite(
-        noise, np.random.default_rng(0).poisson(100, (15, 64, 64)).astype(np.uint16), imagej=True
-    )
+    pixels = np.random.default_rng(0).poisson(100, (15, 64, 64)).astype(np.uint16)
+    tifffile.imwrite(noise, pixels, imagej=True)
     assert run(["macro", macro, str(noise), "--engine", "imagej"]) == 2
     assert "not fit for reconstruction" in capfd.readouterr().err
