@@ -94,7 +94,7 @@ class PythonCalls:
         if current is None:
             raise FijiError(f"Ext.dlsim('{name}'): no image is open", "open one before")
         options = Options(name, text, OpenImages(current))
-        answer = self._verbs[name](from_imageplus(current), options)
+        answer: Any = self._verbs[name](from_imageplus(current), options)
         if isinstance(answer, str):
             return answer
         if isinstance(answer, xr.DataArray):

@@ -31,6 +31,7 @@ _NO_RSF = "-- RSF unknown, estimate via optimisation --"
 
 IMDECORR_COMMAND = "ImageDecorrelationAnalysis "  # with a space at its end
 IMDECORR_FORK_COMMAND = "Decorrelation Analysis"
+_LAST_COLUMN = "Kc GM"
 _COMPUTE, _PLOT = "Compute", "Do plot"
 _LONGEST_SECONDS = 300.0  # of one analysis; 10 s for 2048 x 2048
 _SILENT_SECONDS = 1.0  # after an error is on the console: that there is no row is the plugin's answer
@@ -149,7 +150,7 @@ def plugin_resolution(fiji: Fiji, image: xr.DataArray) -> PluginResolution:
     return PluginResolution(
         status=status, resolution_px=px,
         resolution_um=None if px is None or size_um is None else px * size_um,
-        kc=kc, kc_gm=_column(table, "Kc GM", exact=True), a0=_column(table, "A0", exact=True),
+        kc=kc, kc_gm=_column(table, _LAST_COLUMN, exact=True), a0=_column(table, "A0", exact=True),
     )  # fmt: skip
 
 
@@ -187,12 +188,13 @@ def _press(_: xr.DataArray, options: Options) -> str:
     from jpype import JClass
 
     button = _find_button(options["button"])
-    table = JClass("ij.measure.ResultsTable").getResultsTable()
-    before, begin = int(table.size()), time.monotonic()
+    results = JClass("ij.measure.ResultsTable")  # empty, as at the start of every macro of ours
+    begin = time.monotonic()
     click = jpype.JProxy("java.lang.Runnable", dict={"run": lambda: button.doClick()})
     JClass("javax.swing.SwingUtilities").invokeLater(click)
     failed: float | None = None
-    while int(JClass("ij.measure.ResultsTable").getResultsTable().size()) == before:
+    # a row is there before its cells are: the last of those that are read tells that it is whole
+    while _LAST_COLUMN not in map(str, results.getResultsTable().getHeadings()):
         if failed is None and _has_failed():
             failed = time.monotonic()
         if failed is not None and time.monotonic() - failed > _SILENT_SECONDS:
@@ -200,6 +202,8 @@ def _press(_: xr.DataArray, options: Options) -> str:
         if time.monotonic() - begin > _LONGEST_SECONDS:
             raise FijiError(f"the plugin gave no row within {_LONGEST_SECONDS:g} s", "run it by hand once")
         time.sleep(0.02)
+    else:
+        time.sleep(0.05)
     window = JClass("javax.swing.SwingUtilities").getWindowAncestor(button)
     if window is not None:
         window.dispose()

@@ -51,7 +51,7 @@ def resolution_verb(image: xr.DataArray, options: Options) -> Answer:
             n_gaussians=options.count("ng", 10) or 10, guard=options.switch("guard", True),
         )  # fmt: skip
         nm = found.resolution_nm
-        row = {
+        row: Values = {
             "status": found.status, "resolution_um": None if nm is None else nm / 1000,
             "resolution_px": found.resolution_px, "kc": found.kc, "kc_gm": found.native.kc_gm, "a0": found.a0,
             "enlarged": found.enlarged, "factor": found.factor,

@@ -1,7 +1,7 @@
 """``--engine imagej|fiji`` of resolution and squirrel: the published plugins' numbers beside ours.
 
-The plugins are GPL and not at hand, so doubles of our own stand in for them (stand_ins/): the documented names
-of commands, options, tables and buttons, around numbers that tell which pixels arrived.
+The plugins are GPL and not at hand, so doubles of our own stand in for them (stand_ins/): the documented
+names of commands, options, tables and buttons, around numbers that tell which pixels arrived.
 """
 
 import csv
@@ -10,48 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
-import numpy as np
 import pytest
 import tifffile
 
-from dlsim_ij.fiji import locate
-
 pytestmark = pytest.mark.jvm
-
-STAND_INS = Path(__file__).parent / "stand_ins"
-CONFIG = 'Plugins>NanoJ-SQUIRREL, "Calculate Error-Map, RSE and RSP", ErrorMap_\n'
-
-
-@pytest.fixture(scope="module")
-def imagej_jar():
-    """Return the path of the plain ImageJ."""
-    return locate.find(None, "imagej").path
-
-
-@pytest.fixture(scope="module")
-def plugin_jars(tmp_path_factory, imagej_jar):
-    """Compile the doubles; return their two jars."""
-    javac = shutil.which("javac")
-    assert javac is not None, "no Java compiler: apt install default-jdk"
-    built = tmp_path_factory.mktemp("built")
-    sources = map(str, sorted(STAND_INS.glob("*.java")))
-    subprocess.run([javac, "-cp", imagej_jar, "-d", built, *sources], check=True, timeout=120)
-    jars = {}
-    for stem, name in (
-        ("ErrorMap_", "NanoJ_SQUIRREL_.jar"),
-        ("ImageDecorrelationAnalysis_", "ImDecorr_.jar"),
-    ):
-        jars[stem] = built / name
-        files = sorted(built.glob(f"{stem}*.class"))
-        with zipfile.ZipFile(jars[stem], "w") as jar:
-            for file in files:
-                jar.write(file, file.name)
-            if stem == "ErrorMap_":
-                jar.writestr("plugins.config", CONFIG)
-    return list(jars.values())
 
 
 @pytest.fixture
@@ -65,28 +28,17 @@ def imagej_with_plugins(tmp_path, imagej_jar, plugin_jars):
     return folder
 
 
-@pytest.fixture
-def images(tmp_path):
-    """Write a reference, its fine image and three planes for the resolution."""
-    rng = np.random.default_rng(0)
-    fine = rng.gamma(1, size=(64, 64)).astype(np.float32)
-    tifffile.imwrite(tmp_path / "fine.tif", fine, imagej=True)
-    coarse = 100 + 3 * fine.reshape(32, 2, 32, 2).mean(axis=(1, 3))
-    tifffile.imwrite(tmp_path / "coarse.tif", coarse, imagej=True)
-    planes = np.stack([fine / fine.mean() * mean for mean in (0.25, 2000)]).astype(np.float32)
-    metadata = {"axes": "TYX", "unit": "um"}
-    tifffile.imwrite(
-        tmp_path / "planes.tif", planes, imagej=True, resolution=(1 / 0.05, 1 / 0.05), metadata=metadata
-    )
-    return tmp_path
-
-
 def dlsim(*words, **environ):
     return subprocess.run(
         [sys.executable, "-m", "dlsim_ij", *map(str, words)],
         env={**os.environ, "OMP_NUM_THREADS": "1", **environ},
         capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
+
+
+def rows_of(table):
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_squirrel_shows_the_plugins_numbers_beside_ours(imagej_with_plugins, images):
@@ -101,7 +53,7 @@ def test_squirrel_shows_the_plugins_numbers_beside_ours(imagej_with_plugins, ima
     assert row["plugin"]["rsp"] == pytest.approx(coarse.mean() + 7, abs=1e-3)
     assert row["plugin"]["rse"] == pytest.approx(fine.mean(), abs=1e-3)
     assert abs(row["rsp"]) <= 1 < row["plugin"]["rsp"]
-    (cells,) = csv.DictReader((images / "t.csv").open(newline=""))
+    (cells,) = rows_of(images / "t.csv")
     assert float(cells["plugin_rse"]) == pytest.approx(fine.mean(), abs=1e-3)
 
 
@@ -112,7 +64,7 @@ def test_resolution_presses_compute_and_knows_a_crash(imagej_with_plugins, image
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "plugin" in done.stdout.splitlines()[0]
-    first, second = csv.DictReader((images / "t.csv").open(newline=""))
+    first, second = rows_of(images / "t.csv")
     assert float(first["plugin_resolution_px"]) == pytest.approx(8, rel=1e-4)  # 2 / kc, kc = the mean
     assert float(first["plugin_resolution_um"]) == pytest.approx(0.4, rel=1e-4)
     assert float(first["plugin_kc_gm"]) == pytest.approx(0.125, rel=1e-4)
