@@ -2,7 +2,8 @@
 
     DLSIM_FIJI=~/Fiji.app python examples/beside_pyimagej.py
 
-Needs a local Fiji, ``pip install 'dlsim-ij[fiji]'`` and PyImageJ's two imglyb jars (docs/fiji.md); no network.
+Needs a local Fiji, ``pip install 'dlsim-ij[fiji]'`` and PyImageJ's two imglyb jars (docs/fiji.md), and no
+network.
 Whoever has a gateway from ``imagej.init()`` already, as in a notebook, gives it: ``Fiji(gateway=ij)``.
 """
 
