@@ -35,7 +35,7 @@ def main() -> None:
 
     # PyImageJ: outputs are declared with #@; ours: what the macro returns, its tables, its images
     code = '#@ String word\n#@output String said\nsaid = word + "!";'
-    print("theirs says", ij.py.run_macro(code, {"word": "hello"}).getOutput("said"))
+    print("theirs says", ij.py.run_macro(code, {"word": "hello"}).get("said"))
     print("ours says", fiji.run_macro('return getArgument() + "!";', "hello").value)
 
     table = fiji.run_command("Measure", "", ours).tables["Results"]

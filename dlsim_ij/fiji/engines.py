@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from dlsim_ij.errors import FijiError, ImageError
+from dlsim_ij.errors import FijiError, ImageError, MacroError
 from dlsim_ij.fiji.arrays import (
     Array,
     from_imageplus,
@@ -131,7 +131,10 @@ class ImageJEngine:
                 return open_with_bio_formats(path, series)
             if series is not None:
                 raise ImageError(_NO_SERIES.format(path), _MORE_FORMATS)
-        result = self._runner.run("open(getArgument());", str(path.resolve()))
+        try:
+            result = self._runner.run("open(getArgument());", str(path.resolve()))
+        except MacroError as error:
+            raise ImageError(f"{self.name} cannot open {path}: {error.message}", _MORE_FORMATS) from error
         if result.image is None:
             raise ImageError(f"{self.name} cannot open {path}", f"is it an image? {_MORE_FORMATS}")
         return result.image.assign_attrs(source=str(path))

@@ -51,6 +51,8 @@ def write_mrc(path, planes, pixel_um):
 
 
 def test_bio_formats_reads_what_tifffile_does_not(tmp_path):
+    if locate.find(os.environ["DLSIM_FIJI"], "fiji").jar("bio-formats_plugins") is None:
+        pytest.skip("that Fiji has no Bio-Formats")
     planes = np.random.default_rng(0).random((3, 24, 32)).astype(np.float32)
     write_mrc(tmp_path / "tomogram.mrc", planes, 0.06)
     np.save(tmp_path / "planes.npy", planes)
@@ -122,7 +124,8 @@ def test_the_batch_macro_runs_in_it(tmp_path):
     tifffile.imwrite(folder / "a.tif", stack, imagej=True, resolution=(1 / 0.06, 1 / 0.06), metadata=metadata)
     macro = ROOT / "examples" / "macros" / "batch_reconstruct.ijm"
     words = f"input=[{folder}] table=[{tmp_path / 'table.csv'}]"
-    done = process("-m", "dlsim_ij", "macro", macro, words, "--engine", "fiji")
+    # off screen: headless, a Fiji of 2025 (ij 1.54p, ij1-patcher 1.2.9) stumbles over Analyze Particles
+    done = process("-m", "dlsim_ij", "macro", macro, words, "--engine", "fiji", "--offscreen")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "table.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
