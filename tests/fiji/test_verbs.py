@@ -246,3 +246,19 @@ def test_the_example_that_looks_before_it_reconstructs(fiji, folder, tmp_path, c
     tifffile.imwrite(noise, pixels, imagej=True)
     assert run(["macro", macro, str(noise), "--engine", "imagej"]) == 2
     assert "not fit for reconstruction" in capfd.readouterr().err
+
+
+def test_values_and_rows_need_no_display(run_script, path_without_xvfb):
+    code = """
+        made = 'a = Ext.dlsim("resolution", "table");'
+        print(fiji.run_macro(made, image=IMAGE).tables["Results"]["Label"])
+        try:
+            fiji.run_macro('a = Ext.dlsim("resolution", "table=[my own]");', image=IMAGE)
+        except MacroError as error:
+            print(error.line, error.message)
+    """
+    rc, out, err = run_script(code, PATH=path_without_xvfb, DISPLAY="")
+    assert (rc, out) == (
+        0,
+        "['image']\n1 a table 'my own' is a window, and there are none without a display\n",
+    ), err
