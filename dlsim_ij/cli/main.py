@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 import dlsim_ij
+from dlsim_ij.cli import macro_answer
 from dlsim_ij.errors import DlsimError
 
 # The one-line helps stand here, so that `dlsim --help` imports no verb; a test keeps them true.
@@ -85,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code (interface.md, section 1).
 
+    With ``--macro`` the last line on stdout is ``DLSIM OK <results.json>`` or ``DLSIM ERROR <why>``, also
+    when the command line itself is wrong.
+
     Parameters
     ----------
     arguments : list of str
@@ -96,6 +100,14 @@ def run(arguments: list[str]) -> int:
         0 done; 1 finished but a check said no or an item failed (or a bug of ours); 2 refused;
         130 interrupted.
     """
+    with macro_answer.asked_for_in(arguments) as answer:
+        code = _run(arguments)
+        if answer is not None:
+            macro_answer.print_line(answer.write(code))
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         result: Any = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
     except DlsimError as error:
@@ -132,6 +144,9 @@ def run(arguments: list[str]) -> int:
 def _show_refusal(message: str, hint: str | None, arguments: list[str]) -> None:
     if _wants_traceback(arguments):
         traceback.print_exc()
+    answer = macro_answer.current()
+    if answer is not None:
+        answer.refuse(message, hint)
     click.echo("error: " + " ".join(message.split()), err=True)
     if hint:
         click.echo("hint: " + " ".join(hint.split()), err=True)

@@ -350,9 +350,7 @@ def _cell(value: float | None, style: str) -> str:
 
 def _show_error(name: str, message: str, hint: str | None) -> None:
     text = " ".join(message.split())
-    click.echo(f"error: {text if name in text else f'{name}: {text}'}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    options.show_failure(text if name in text else f"{name}: {text}", hint)
 
 
 def _say_what_is_unknown(plan: Plan) -> None:
