@@ -83,7 +83,7 @@ class MacroAnswer:
             if message is None:
                 message, hint = f"the answer for the macro cannot be written: {reason}", "check space and rights"
             return _error_line(message, hint)
-        return f"DLSIM OK {path}" if message is None else _error_line(message, hint)
+        return f"DLSIM OK {path.absolute()}" if message is None else _error_line(message, hint)
 
     def _write_files(self, answer: Mapping[str, Any]) -> Path:
         from dlsim_ij.files import write_text

@@ -26,8 +26,8 @@ def _set_verbosity(context: click.Context, _: click.Parameter, count: int) -> in
 
 
 def _set_quiet(context: click.Context, _: click.Parameter, quiet: bool) -> bool:
-    context.meta["dlsim.quiet"] = quiet
     if quiet:
+        context.meta["dlsim.quiet"] = True
         logs.configure(-1)
     return quiet
 
