@@ -7,11 +7,11 @@
 //   input       folder of raw stacks; sub-folders are mirrored
 //   output      results folder
 //   model, target, pixel_size, na, emission_nm, layout, measure, overwrite, force    as in DLSIM Reconstruct
-//   open        open the report in the browser
+//   open_report open the report in the browser
 
 known = newArray("input", "", "output", "", "model", "sim15", "target", "", "pixel_size", "0", "na", "1.49",
     "emission_nm", "525", "layout", "3x5", "measure", "true", "overwrite", "false", "force", "false",
-    "open", "false");
+    "open_report", "false");
 if (!begin("batch", known)) {
     startDialog("DLSIM Batch");
     askFolder("Folder of raw stacks", "input");
@@ -23,9 +23,9 @@ if (!begin("batch", known)) {
     askNumber("Emission", "emission_nm", 0, "nm");
     askSwitch("Measure resolution, RSP and RSE", "measure");
     askSwitch("Replace results of that name", "overwrite");
-    askSwitch("Open the report in the browser", "open");
+    askSwitch("Open the report in the browser", "open_report");
     endDialog(newArray("input", "text", "output", "text", "model", "choice", "pixel_size", "number",
-        "na", "number", "emission_nm", "number", "measure", "switch", "overwrite", "switch", "open", "switch"));
+        "na", "number", "emission_nm", "number", "measure", "switch", "overwrite", "switch", "open_report", "switch"));
 }
 
 if ("" == value("input"))
@@ -40,9 +40,9 @@ addWord("--engine");
 addWord("none");                // measures need no second Java
 addOption("--model", "model");
 addOption("--target", "target");
-addNumber("--pixel-size", "pixel_size");
-addNumber("--na", "na");
-addNumber("--emission-nm", "emission_nm");
+addNumeric("--pixel-size", "pixel_size");
+addNumeric("--na", "na");
+addNumeric("--emission-nm", "emission_nm");
 addOption("--layout", "layout");
 if (!isOn("measure"))
     addWord("--no-measures");
@@ -62,12 +62,12 @@ for (n = 1; n <= resultCount(); n++) {
     tellWarnings(n, name);
 }
 for (n = 1; n <= parseInt(List.get("failed.count")); n++) {
-    row = newRow("failed");
+    row = newRow("failed " + n);
     cell(row, "Status", List.get("failed." + n + ".message"));
 }
 updateResults();
 path = result(1, "outputs.report");
-if (isOn("open"))
+if (isOn("open_report"))
     run("URL...", "url=[" + fileUrl(path) + "]");
 cleanUp();
 return path;
@@ -98,7 +98,7 @@ function begin(name, known) {
     }
     argument = getArgument();
     if (argument == "")             // run("DLSIM ...", "key=value") in plain ImageJ
-        argument = call("ij.Macro.getOptions");
+        argument = "" + call("ij.Macro.getOptions");
     if (argument == "null")
         argument = "";
     argument = strip(argument);
@@ -291,7 +291,7 @@ function plainNumber(number) {
 // ---- images and files ----
 
 function folderOf(what) {
-    path = getDirectory(what);
+    path = "" + getDirectory(what);
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
@@ -314,7 +314,7 @@ function temporaryFolder() {
 
 // A path as it is, or the open image (empty: the one in front) saved as a temporary file of its name.
 function pathOf(text) {
-    if (text != "" && (File.exists(text) || !isOpen(text)))
+    if (text != "" && !isOpen(text))
         return text;
     if (text == "" && nImages == 0)
         fail("no image is open", "open a raw stack first, or give its path: input=[path]");
@@ -362,7 +362,7 @@ function saveOpenImage() {
 // The folder for results: as given, or a temporary one if they shall only be shown.
 function resultsFolder() {
     if ("" != value("output"))
-        return withoutSlash(value("output"));
+        return "" + withoutSlash(value("output"));
     return "" + temporaryFolder() + "out";
 }
 
@@ -437,7 +437,7 @@ function addOption(option, key) {
         words = Array.concat(words, option, "" + value(key));
 }
 
-function addNumber(option, key) {       // 0: not given
+function addNumeric(option, key) {       // 0: not given
     if ("" != value(key) && parseFloat(value(key)) != 0)
         words = Array.concat(words, option, "" + value(key));
 }

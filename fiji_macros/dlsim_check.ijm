@@ -3,7 +3,7 @@
 //   verdict = runMacro("DLSIM/dlsim_check.ijm", "input=[/data/my cell.tif] pixel_size=0.06");
 //
 // Without argument a dialog asks. Fills the results table, writes advice to the Log, and returns the verdict:
-// fit, reorder, unfit ... (of several stacks: of the last).
+// fit, fit with warnings, not fit (of several stacks: of the last).
 //   input       raw stack or a folder of them; empty: the open image
 //   pixel_size  of the frames in um; 0: as the file tells
 //   na, emission_nm
@@ -31,9 +31,9 @@ if (!begin("check", known)) {
 input = pathOf(value("input"));
 addWord("check");
 addWord(input);
-addNumber("--pixel-size", "pixel_size");
-addNumber("--na", "na");
-addNumber("--emission-nm", "emission_nm");
+addNumeric("--pixel-size", "pixel_size");
+addNumeric("--na", "na");
+addNumeric("--emission-nm", "emission_nm");
 addOption("--layout", "layout");
 addOption("--model", "model");
 if (isOn("fix_order")) {
@@ -98,7 +98,7 @@ function begin(name, known) {
     }
     argument = getArgument();
     if (argument == "")             // run("DLSIM ...", "key=value") in plain ImageJ
-        argument = call("ij.Macro.getOptions");
+        argument = "" + call("ij.Macro.getOptions");
     if (argument == "null")
         argument = "";
     argument = strip(argument);
@@ -291,7 +291,7 @@ function plainNumber(number) {
 // ---- images and files ----
 
 function folderOf(what) {
-    path = getDirectory(what);
+    path = "" + getDirectory(what);
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
@@ -314,7 +314,7 @@ function temporaryFolder() {
 
 // A path as it is, or the open image (empty: the one in front) saved as a temporary file of its name.
 function pathOf(text) {
-    if (text != "" && (File.exists(text) || !isOpen(text)))
+    if (text != "" && !isOpen(text))
         return text;
     if (text == "" && nImages == 0)
         fail("no image is open", "open a raw stack first, or give its path: input=[path]");
@@ -362,7 +362,7 @@ function saveOpenImage() {
 // The folder for results: as given, or a temporary one if they shall only be shown.
 function resultsFolder() {
     if ("" != value("output"))
-        return withoutSlash(value("output"));
+        return "" + withoutSlash(value("output"));
     return "" + temporaryFolder() + "out";
 }
 
@@ -437,7 +437,7 @@ function addOption(option, key) {
         words = Array.concat(words, option, "" + value(key));
 }
 
-function addNumber(option, key) {       // 0: not given
+function addNumeric(option, key) {       // 0: not given
     if ("" != value(key) && parseFloat(value(key)) != 0)
         words = Array.concat(words, option, "" + value(key));
 }

@@ -1,17 +1,17 @@
 // DLSIM Report: the report of a results folder, built again and opened in the browser.
 //
-//   path = runMacro("DLSIM/dlsim_report.ijm", "folder=[/data/results] open=false");
+//   path = runMacro("DLSIM/dlsim_report.ijm", "folder=[/data/results] open_report=false");
 //
 // Without argument a dialog asks. Returns the path of report.html.
 //   folder      what DLSIM Reconstruct or DLSIM Batch wrote
-//   open        open it in the browser
+//   open_report open it in the browser
 
-known = newArray("folder", "", "open", "true");
+known = newArray("folder", "", "open_report", "true");
 if (!begin("report", known)) {
     startDialog("DLSIM Report");
     askFolder("Results folder", "folder");
-    askSwitch("Open it in the browser", "open");
-    endDialog(newArray("folder", "text", "open", "switch"));
+    askSwitch("Open it in the browser", "open_report");
+    endDialog(newArray("folder", "text", "open_report", "switch"));
 }
 
 if ("" == value("folder"))
@@ -21,7 +21,7 @@ addWord(withoutSlash(value("folder")));
 callDlsim();
 
 path = result(1, "report");
-if (isOn("open"))
+if (isOn("open_report"))
     run("URL...", "url=[" + fileUrl(path) + "]");
 cleanUp();
 return path;
@@ -52,7 +52,7 @@ function begin(name, known) {
     }
     argument = getArgument();
     if (argument == "")             // run("DLSIM ...", "key=value") in plain ImageJ
-        argument = call("ij.Macro.getOptions");
+        argument = "" + call("ij.Macro.getOptions");
     if (argument == "null")
         argument = "";
     argument = strip(argument);
@@ -245,7 +245,7 @@ function plainNumber(number) {
 // ---- images and files ----
 
 function folderOf(what) {
-    path = getDirectory(what);
+    path = "" + getDirectory(what);
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
@@ -268,7 +268,7 @@ function temporaryFolder() {
 
 // A path as it is, or the open image (empty: the one in front) saved as a temporary file of its name.
 function pathOf(text) {
-    if (text != "" && (File.exists(text) || !isOpen(text)))
+    if (text != "" && !isOpen(text))
         return text;
     if (text == "" && nImages == 0)
         fail("no image is open", "open a raw stack first, or give its path: input=[path]");
@@ -316,7 +316,7 @@ function saveOpenImage() {
 // The folder for results: as given, or a temporary one if they shall only be shown.
 function resultsFolder() {
     if ("" != value("output"))
-        return withoutSlash(value("output"));
+        return "" + withoutSlash(value("output"));
     return "" + temporaryFolder() + "out";
 }
 
@@ -391,7 +391,7 @@ function addOption(option, key) {
         words = Array.concat(words, option, "" + value(key));
 }
 
-function addNumber(option, key) {       // 0: not given
+function addNumeric(option, key) {       // 0: not given
     if ("" != value(key) && parseFloat(value(key)) != 0)
         words = Array.concat(words, option, "" + value(key));
 }

@@ -36,13 +36,13 @@ if (roi == "selection") {
 input = pathOf(value("input"));
 addWord("resolution");
 addWord(input);
-addNumber("--pixel-size", "pixel_size");
+addNumeric("--pixel-size", "pixel_size");
 addOption("--version", "version");
 if (roi != "") {
     addWord("--roi");
     addWord(roi);
 }
-addNumber("--sectors", "sectors");
+addNumeric("--sectors", "sectors");
 addOption("--csv", "csv");
 addSwitch("--overwrite", "overwrite");
 callDlsim();
@@ -58,14 +58,14 @@ for (n = 1; n <= resultCount(); n++) {
     cell(row, "kc_GM", result(n, "kc_gm"));
     cell(row, "A0", result(n, "a0"));
     cell(row, "Status", result(n, "status"));
-    if (result(n, "enlarged") == "true")
+    if ("true" == result(n, "enlarged"))
         cell(row, "Enlarged", result(n, "factor"));
     cell(row, "Anisotropy", result(n, "directions.anisotropy"));
     if (n == 1) {
         tellWarnings(n, name);
-        if (result(n, "resolution_nm") != "")
+        if ("" != result(n, "resolution_nm"))
             answer = result(n, "resolution_nm");
-        else if (result(n, "resolution_px") != "")
+        else if ("" != result(n, "resolution_px"))
             answer = result(n, "resolution_px");
     }
 }
@@ -99,7 +99,7 @@ function begin(name, known) {
     }
     argument = getArgument();
     if (argument == "")             // run("DLSIM ...", "key=value") in plain ImageJ
-        argument = call("ij.Macro.getOptions");
+        argument = "" + call("ij.Macro.getOptions");
     if (argument == "null")
         argument = "";
     argument = strip(argument);
@@ -292,7 +292,7 @@ function plainNumber(number) {
 // ---- images and files ----
 
 function folderOf(what) {
-    path = getDirectory(what);
+    path = "" + getDirectory(what);
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
@@ -315,7 +315,7 @@ function temporaryFolder() {
 
 // A path as it is, or the open image (empty: the one in front) saved as a temporary file of its name.
 function pathOf(text) {
-    if (text != "" && (File.exists(text) || !isOpen(text)))
+    if (text != "" && !isOpen(text))
         return text;
     if (text == "" && nImages == 0)
         fail("no image is open", "open a raw stack first, or give its path: input=[path]");
@@ -363,7 +363,7 @@ function saveOpenImage() {
 // The folder for results: as given, or a temporary one if they shall only be shown.
 function resultsFolder() {
     if ("" != value("output"))
-        return withoutSlash(value("output"));
+        return "" + withoutSlash(value("output"));
     return "" + temporaryFolder() + "out";
 }
 
@@ -438,7 +438,7 @@ function addOption(option, key) {
         words = Array.concat(words, option, "" + value(key));
 }
 
-function addNumber(option, key) {       // 0: not given
+function addNumeric(option, key) {       // 0: not given
     if ("" != value(key) && parseFloat(value(key)) != 0)
         words = Array.concat(words, option, "" + value(key));
 }

@@ -21,7 +21,7 @@ if (!begin("srrf", known)) {
     words = newArray("models");
     callDlsim();
     for (n = 1; n <= parseInt("0" + result(1, "models.count")); n++)
-        if (result(1, "models." + n + ".input.kind") == "srrf-channels")
+        if ("srrf-channels" == result(1, "models." + n + ".input.kind"))
             methods = Array.concat(methods, result(1, "models." + n + ".name") + ": network, five frames an image");
     words = newArray(0);
     cleanUp();
@@ -51,9 +51,9 @@ if (method == "srrf" || method == "esrrf") {
     addOption("--method", "method");
     if ("auto" != value("mode"))
         addOption("--mode", "mode");
-    addNumber("--magnification", "magnification");
-    addNumber("--radius", "radius");
-    addNumber("--frames-per-time-point", "frames_per_image");
+    addNumeric("--magnification", "magnification");
+    addNumeric("--radius", "radius");
+    addNumeric("--frames-per-time-point", "frames_per_image");
     if (isOn("drift")) {
         addWord("--drift");
         addWord("auto");
@@ -65,7 +65,7 @@ if (method == "srrf" || method == "esrrf") {
 }
 addWord("-o");
 addWord(resultsFolder());
-addNumber("--pixel-size", "pixel_size");
+addNumeric("--pixel-size", "pixel_size");
 addSwitch("--overwrite", "overwrite");
 callDlsim();
 
@@ -114,7 +114,7 @@ function begin(name, known) {
     }
     argument = getArgument();
     if (argument == "")             // run("DLSIM ...", "key=value") in plain ImageJ
-        argument = call("ij.Macro.getOptions");
+        argument = "" + call("ij.Macro.getOptions");
     if (argument == "null")
         argument = "";
     argument = strip(argument);
@@ -307,7 +307,7 @@ function plainNumber(number) {
 // ---- images and files ----
 
 function folderOf(what) {
-    path = getDirectory(what);
+    path = "" + getDirectory(what);
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
@@ -330,7 +330,7 @@ function temporaryFolder() {
 
 // A path as it is, or the open image (empty: the one in front) saved as a temporary file of its name.
 function pathOf(text) {
-    if (text != "" && (File.exists(text) || !isOpen(text)))
+    if (text != "" && !isOpen(text))
         return text;
     if (text == "" && nImages == 0)
         fail("no image is open", "open a raw stack first, or give its path: input=[path]");
@@ -378,7 +378,7 @@ function saveOpenImage() {
 // The folder for results: as given, or a temporary one if they shall only be shown.
 function resultsFolder() {
     if ("" != value("output"))
-        return withoutSlash(value("output"));
+        return "" + withoutSlash(value("output"));
     return "" + temporaryFolder() + "out";
 }
 
@@ -453,7 +453,7 @@ function addOption(option, key) {
         words = Array.concat(words, option, "" + value(key));
 }
 
-function addNumber(option, key) {       // 0: not given
+function addNumeric(option, key) {       // 0: not given
     if ("" != value(key) && parseFloat(value(key)) != 0)
         words = Array.concat(words, option, "" + value(key));
 }

@@ -45,7 +45,9 @@ def wheel(tmp_path_factory):
         "dlsim_ij/bundles/weights/sim15/weights.safetensors",
         "dlsim_ij/bundles/weights/sim15/model.json",
         "dlsim_ij/report/metrics.schema.json",
-        "share/dlsim_ij/fiji_macros/dlsim_run.ijm",
+        "share/dlsim_ij/fiji_macros/dlsim_reconstruct.ijm",
+        "share/dlsim_ij/fiji_macros/scripts/DLSIM_Reconstruct.ijm",
+        "share/dlsim_ij/fiji_macros/menus/DLSIM_Reconstruct.ijm",
         "licenses/LICENSE",
     ],
 )

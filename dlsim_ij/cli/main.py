@@ -31,6 +31,7 @@ VERBS = {
     "simulate": "Make raw SIM stacks with known truth.",
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
+    "fiji-install": "Put our macros and menu entries into a Fiji or an ImageJ, or take them out.",
     "models": "List the models: what each is for, trained on what, measured how.",
 }
 
@@ -48,7 +49,8 @@ class Verbs(click.Group):
         """Import the file of the verb and return its command."""
         if cmd_name not in VERBS:
             return None
-        command = getattr(importlib.import_module(f"dlsim_ij.cli.{cmd_name}"), "command")  # noqa: B009
+        module = importlib.import_module(f"dlsim_ij.cli.{cmd_name.replace('-', '_')}")
+        command = getattr(module, "command")  # noqa: B009
         assert isinstance(command, click.Command)
         return command
 

@@ -7,11 +7,11 @@
 //   input       folder of raw stacks; sub-folders are mirrored
 //   output      results folder
 //   model, target, pixel_size, na, emission_nm, layout, measure, overwrite, force    as in DLSIM Reconstruct
-//   open        open the report in the browser
+//   open_report open the report in the browser
 
 known = newArray("input", "", "output", "", "model", "sim15", "target", "", "pixel_size", "0", "na", "1.49",
     "emission_nm", "525", "layout", "3x5", "measure", "true", "overwrite", "false", "force", "false",
-    "open", "false");
+    "open_report", "false");
 if (!begin("batch", known)) {
     startDialog("DLSIM Batch");
     askFolder("Folder of raw stacks", "input");
@@ -23,9 +23,9 @@ if (!begin("batch", known)) {
     askNumber("Emission", "emission_nm", 0, "nm");
     askSwitch("Measure resolution, RSP and RSE", "measure");
     askSwitch("Replace results of that name", "overwrite");
-    askSwitch("Open the report in the browser", "open");
+    askSwitch("Open the report in the browser", "open_report");
     endDialog(newArray("input", "text", "output", "text", "model", "choice", "pixel_size", "number",
-        "na", "number", "emission_nm", "number", "measure", "switch", "overwrite", "switch", "open", "switch"));
+        "na", "number", "emission_nm", "number", "measure", "switch", "overwrite", "switch", "open_report", "switch"));
 }
 
 if ("" == value("input"))
@@ -40,9 +40,9 @@ addWord("--engine");
 addWord("none");                // measures need no second Java
 addOption("--model", "model");
 addOption("--target", "target");
-addNumber("--pixel-size", "pixel_size");
-addNumber("--na", "na");
-addNumber("--emission-nm", "emission_nm");
+addNumeric("--pixel-size", "pixel_size");
+addNumeric("--na", "na");
+addNumeric("--emission-nm", "emission_nm");
 addOption("--layout", "layout");
 if (!isOn("measure"))
     addWord("--no-measures");
@@ -62,12 +62,12 @@ for (n = 1; n <= resultCount(); n++) {
     tellWarnings(n, name);
 }
 for (n = 1; n <= parseInt(List.get("failed.count")); n++) {
-    row = newRow("failed");
+    row = newRow("failed " + n);
     cell(row, "Status", List.get("failed." + n + ".message"));
 }
 updateResults();
 path = result(1, "outputs.report");
-if (isOn("open"))
+if (isOn("open_report"))
     run("URL...", "url=[" + fileUrl(path) + "]");
 cleanUp();
 return path;

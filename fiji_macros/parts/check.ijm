@@ -3,7 +3,7 @@
 //   verdict = runMacro("DLSIM/dlsim_check.ijm", "input=[/data/my cell.tif] pixel_size=0.06");
 //
 // Without argument a dialog asks. Fills the results table, writes advice to the Log, and returns the verdict:
-// fit, reorder, unfit ... (of several stacks: of the last).
+// fit, fit with warnings, not fit (of several stacks: of the last).
 //   input       raw stack or a folder of them; empty: the open image
 //   pixel_size  of the frames in um; 0: as the file tells
 //   na, emission_nm
@@ -31,9 +31,9 @@ if (!begin("check", known)) {
 input = pathOf(value("input"));
 addWord("check");
 addWord(input);
-addNumber("--pixel-size", "pixel_size");
-addNumber("--na", "na");
-addNumber("--emission-nm", "emission_nm");
+addNumeric("--pixel-size", "pixel_size");
+addNumeric("--na", "na");
+addNumeric("--emission-nm", "emission_nm");
 addOption("--layout", "layout");
 addOption("--model", "model");
 if (isOn("fix_order")) {

@@ -24,7 +24,7 @@ function begin(name, known) {
     }
     argument = getArgument();
     if (argument == "")             // run("DLSIM ...", "key=value") in plain ImageJ
-        argument = call("ij.Macro.getOptions");
+        argument = "" + call("ij.Macro.getOptions");
     if (argument == "null")
         argument = "";
     argument = strip(argument);
@@ -217,7 +217,7 @@ function plainNumber(number) {
 // ---- images and files ----
 
 function folderOf(what) {
-    path = getDirectory(what);
+    path = "" + getDirectory(what);
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
@@ -240,7 +240,7 @@ function temporaryFolder() {
 
 // A path as it is, or the open image (empty: the one in front) saved as a temporary file of its name.
 function pathOf(text) {
-    if (text != "" && (File.exists(text) || !isOpen(text)))
+    if (text != "" && !isOpen(text))
         return text;
     if (text == "" && nImages == 0)
         fail("no image is open", "open a raw stack first, or give its path: input=[path]");
@@ -288,7 +288,7 @@ function saveOpenImage() {
 // The folder for results: as given, or a temporary one if they shall only be shown.
 function resultsFolder() {
     if ("" != value("output"))
-        return withoutSlash(value("output"));
+        return "" + withoutSlash(value("output"));
     return "" + temporaryFolder() + "out";
 }
 
@@ -363,7 +363,7 @@ function addOption(option, key) {
         words = Array.concat(words, option, "" + value(key));
 }
 
-function addNumber(option, key) {       // 0: not given
+function addNumeric(option, key) {       // 0: not given
     if ("" != value(key) && parseFloat(value(key)) != 0)
         words = Array.concat(words, option, "" + value(key));
 }

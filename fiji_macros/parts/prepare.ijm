@@ -35,7 +35,7 @@ addWord(withoutSlash(value("input")));
 addWord("-o");
 addWord(withoutSlash(value("output")));
 addOption("--layout", "layout");
-addNumber("--tile-px", "tile");
+addNumeric("--tile-px", "tile");
 addOption("--background", "background");
 addSwitch("--seed-layout", "seed_layout");
 addSwitch("--overwrite", "overwrite");

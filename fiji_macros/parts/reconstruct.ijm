@@ -43,9 +43,9 @@ addWord("--engine");
 addWord("none");                // measures need no second Java
 addOption("--model", "model");
 addOption("--target", "target");
-addNumber("--pixel-size", "pixel_size");
-addNumber("--na", "na");
-addNumber("--emission-nm", "emission_nm");
+addNumeric("--pixel-size", "pixel_size");
+addNumeric("--na", "na");
+addNumeric("--emission-nm", "emission_nm");
 addOption("--layout", "layout");
 if (!isOn("measure"))
     addWord("--no-measures");

@@ -36,13 +36,13 @@ if (roi == "selection") {
 input = pathOf(value("input"));
 addWord("resolution");
 addWord(input);
-addNumber("--pixel-size", "pixel_size");
+addNumeric("--pixel-size", "pixel_size");
 addOption("--version", "version");
 if (roi != "") {
     addWord("--roi");
     addWord(roi);
 }
-addNumber("--sectors", "sectors");
+addNumeric("--sectors", "sectors");
 addOption("--csv", "csv");
 addSwitch("--overwrite", "overwrite");
 callDlsim();
@@ -58,14 +58,14 @@ for (n = 1; n <= resultCount(); n++) {
     cell(row, "kc_GM", result(n, "kc_gm"));
     cell(row, "A0", result(n, "a0"));
     cell(row, "Status", result(n, "status"));
-    if (result(n, "enlarged") == "true")
+    if ("true" == result(n, "enlarged"))
         cell(row, "Enlarged", result(n, "factor"));
     cell(row, "Anisotropy", result(n, "directions.anisotropy"));
     if (n == 1) {
         tellWarnings(n, name);
-        if (result(n, "resolution_nm") != "")
+        if ("" != result(n, "resolution_nm"))
             answer = result(n, "resolution_nm");
-        else if (result(n, "resolution_px") != "")
+        else if ("" != result(n, "resolution_px"))
             answer = result(n, "resolution_px");
     }
 }

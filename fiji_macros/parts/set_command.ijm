@@ -19,7 +19,8 @@ if (!begin("set_command", known)) {
 
 if (isOn("forget")) {
     call("ij.Prefs.set", "dlsim.command", "");
-    setValue_("dlsim", "");
+    call("ij.Prefs.savePreferences");
+    return "";
 }
 ending = toLowerCase(value("dlsim"));
 if (endsWith(ending, ".bat") || endsWith(ending, ".cmd"))

@@ -45,7 +45,7 @@ addWord(reference);
 addWord("--image");
 addWord(image);
 addOption("--mode", "mode");
-addNumber("--sigma-um", "sigma_um");
+addNumeric("--sigma-um", "sigma_um");
 folder = value("output");
 if (isOn("map") || folder != "") {
     addWord("--maps");

@@ -21,7 +21,7 @@ if (!begin("srrf", known)) {
     words = newArray("models");
     callDlsim();
     for (n = 1; n <= parseInt("0" + result(1, "models.count")); n++)
-        if (result(1, "models." + n + ".input.kind") == "srrf-channels")
+        if ("srrf-channels" == result(1, "models." + n + ".input.kind"))
             methods = Array.concat(methods, result(1, "models." + n + ".name") + ": network, five frames an image");
     words = newArray(0);
     cleanUp();
@@ -51,9 +51,9 @@ if (method == "srrf" || method == "esrrf") {
     addOption("--method", "method");
     if ("auto" != value("mode"))
         addOption("--mode", "mode");
-    addNumber("--magnification", "magnification");
-    addNumber("--radius", "radius");
-    addNumber("--frames-per-time-point", "frames_per_image");
+    addNumeric("--magnification", "magnification");
+    addNumeric("--radius", "radius");
+    addNumeric("--frames-per-time-point", "frames_per_image");
     if (isOn("drift")) {
         addWord("--drift");
         addWord("auto");
@@ -65,7 +65,7 @@ if (method == "srrf" || method == "esrrf") {
 }
 addWord("-o");
 addWord(resultsFolder());
-addNumber("--pixel-size", "pixel_size");
+addNumeric("--pixel-size", "pixel_size");
 addSwitch("--overwrite", "overwrite");
 callDlsim();
 
