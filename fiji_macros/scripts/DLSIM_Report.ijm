@@ -1,10 +1,11 @@
-#@ File (label="Results folder", style="directory") folder
-#@ Boolean (label="Open it in the browser", value=true) open_report
+#@ File (label="Results folder", style="directory", persist=false) folder
+#@ Boolean (label="Open it in the browser", value=true, persist=false) open_report
 
-// Plugins > DLSIM > DLSIM Report in Fiji. The work is done by macros/DLSIM/dlsim_report.ijm.
+// Plugins > DLSIM > DLSIM Report in Fiji. Nothing is remembered (persist=false): a macro line that leaves a
+// key out would get the value of the run before. The work is done by macros/DLSIM/dlsim_report.ijm.
 
 arguments = "folder=" + quoted(folder) + " open_report=" + open_report;
-return runMacro("DLSIM/dlsim_report.ijm", arguments);
+runMacro("DLSIM/dlsim_report.ijm", arguments);
 
 // An empty field of Fiji's dialog has no value at all, which reads as 0.
 function quoted(text) {
