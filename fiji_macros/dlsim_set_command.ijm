@@ -259,6 +259,10 @@ function plainNumber(number) {
 
 function folderOf(what) {
     path = "" + getDirectory(what);
+    if (path == "null" || path == "") {     // -batch: ImageJ looks for its folders when a command is wanted
+        commands = call("ij.Menus.getCommands");
+        path = "" + getDirectory(what);
+    }
     if (path == "null")
         return "";
     if (path != "" && !endsWith(path, "/") && !endsWith(path, "\\"))
