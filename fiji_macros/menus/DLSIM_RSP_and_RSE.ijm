@@ -1,2 +1,2 @@
-// Plugins > DLSIM > DLSIM RSP and RSE of an ImageJ without #@ parameters: the dialog is the core's own.
+// Plugins > DLSIM > DLSIM RSP and RSE of plain ImageJ: the dialog is the core's own.
 return runMacro("DLSIM/dlsim_squirrel.ijm");

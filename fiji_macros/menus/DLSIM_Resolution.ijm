@@ -1,2 +1,2 @@
-// Plugins > DLSIM > DLSIM Resolution of an ImageJ without #@ parameters: the dialog is the core's own.
+// Plugins > DLSIM > DLSIM Resolution of plain ImageJ: the dialog is the core's own.
 return runMacro("DLSIM/dlsim_resolution.ijm");

@@ -1,2 +1,2 @@
-// Plugins > DLSIM > DLSIM SRRF of an ImageJ without #@ parameters: the dialog is the core's own.
+// Plugins > DLSIM > DLSIM SRRF of plain ImageJ: the dialog is the core's own.
 return runMacro("DLSIM/dlsim_srrf.ijm");
