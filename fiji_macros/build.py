@@ -38,7 +38,7 @@ def main() -> int:
     """Write what is stale, or only name it."""
     texts = built()
     for path in stale():
-        print(path)
+        sys.stdout.write(f"{path}\n")
         if "--check" in sys.argv[1:]:
             continue
         if path in texts:

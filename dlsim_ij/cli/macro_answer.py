@@ -79,9 +79,10 @@ class MacroAnswer:
         try:
             path = self._write_files(answer)
         except (OutputError, OSError) as error:
-            reason = error.message if isinstance(error, OutputError) else f"{error.filename}: {error.strerror}"
             if message is None:
-                message, hint = f"the answer for the macro cannot be written: {reason}", "check space and rights"
+                reason = error.message if isinstance(error, OutputError) else str(error)
+                message = f"the answer for the macro cannot be written: {reason}"
+                hint = "check space and permissions"
             return _error_line(message, hint)
         return f"DLSIM OK {path.absolute()}" if message is None else _error_line(message, hint)
 

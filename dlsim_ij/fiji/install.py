@@ -44,9 +44,7 @@ class Installed(Result):
     restart: str
 
 
-def install_macros(
-    path: Path, *, command: Sequence[str] | None = None, dry_run: bool = False
-) -> Installed:
+def install_macros(path: Path, *, command: Sequence[str] | None = None, dry_run: bool = False) -> Installed:
     """Put macros and menu entries into a Fiji or an ImageJ; what is there already and right stays.
 
     Parameters
@@ -69,8 +67,10 @@ def install_macros(
     words = tuple(command) if command else own_command()
     ours = _read_manifest(root)
     wanted = _wanted(kind, words)
-    installed, unchanged, kept = [], [], []
-    hashes = {}
+    installed: list[str] = []
+    unchanged: list[str] = []
+    kept: list[str] = []
+    hashes: dict[str, str] = {}
     for name, content in wanted.items():
         state = _state(root / name, ours.get(name), content)
         {"write": installed, "right": unchanged, "foreign": kept}[state].append(name)
@@ -84,10 +84,7 @@ def install_macros(
         _remove(root, removed)
         for name in installed:
             _write(root / name, wanted[name])
-        manifest = {"by": "dlsim fiji-install", "files": dict(sorted((hashes | {n: old[n] for n in left}).items()))}
-        text = json.dumps(manifest, indent=2) + "\n"
-        if not (root / MANIFEST).exists() or (root / MANIFEST).read_text(encoding="utf-8") != text:
-            _write(root / MANIFEST, text.encode())
+        _write_manifest(root, hashes | {name: old[name] for name in left})
     return Installed(
         place=str(root), kind=kind, command=words, installed=tuple(installed), unchanged=tuple(unchanged),
         removed=tuple(removed), kept=(*kept, *left), restart=_RESTART[kind],
@@ -95,15 +92,14 @@ def install_macros(
 
 
 def remove_macros(path: Path, *, dry_run: bool = False) -> Installed:
-    """Take out what `install_macros` wrote and nobody has changed since, and our folders if they are empty."""
+    """Take out what `install_macros` wrote and nobody has changed since, and our folders once empty."""
     root, kind = _place(path)
     ours = _read_manifest(root)
     removed, kept = _split_by_hash(root, ours)
     if not dry_run:
         _remove(root, removed)
         if kept:
-            manifest = {"by": "dlsim fiji-install", "files": {name: ours[name] for name in kept}}
-            _write(root / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
+            _write_manifest(root, {name: ours[name] for name in kept})
         else:
             (root / MANIFEST).unlink(missing_ok=True)
         for folder in (root / MENUS[kind], root / CORES):
@@ -126,7 +122,7 @@ def macros_folder() -> Path:
     for folder in _folders():
         if (folder / "dlsim_reconstruct.ijm").is_file():
             return folder
-    raise FijiError("the macros are missing from this installation of dlsim", "install dlsim-ij again with pip")
+    raise FijiError("the macros are missing from this installation", "install dlsim-ij again with pip")
 
 
 def _folders() -> Iterator[Path]:
@@ -216,7 +212,8 @@ def _state(file: Path, digest: str | None, content: bytes) -> str:
 
 def _split_by_hash(root: Path, files: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Return the files that are as we wrote them, and those that are not; what is gone is in neither."""
-    same, changed = [], []
+    same: list[str] = []
+    changed: list[str] = []
     for name, digest in files.items():
         file = root / name
         if file.is_symlink() or file.is_dir():
@@ -234,12 +231,19 @@ def _read_manifest(root: Path) -> dict[str, str]:
         files = json.loads(file.read_text(encoding="utf-8"))["files"]
         ours = {str(name): str(digest) for name, digest in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FijiError(f"{file} cannot be read", "delete it; files that are as we write them are recognised") from error
+        hint = "delete it; files that are as we write them are recognised"
+        raise FijiError(f"{file} cannot be read", hint) from error
     allowed = {PurePosixPath(folder) for folder in (CORES, *MENUS.values())}
     for name in ours:
         if PurePosixPath(name).parent not in allowed or "\\" in name:
             raise FijiError(f"{file} names a file that cannot be ours: {name}", "delete it and install again")
     return ours
+
+
+def _write_manifest(root: Path, files: Mapping[str, str]) -> None:
+    text = json.dumps({"by": "dlsim fiji-install", "files": dict(sorted(files.items()))}, indent=2) + "\n"
+    if not (root / MANIFEST).exists() or (root / MANIFEST).read_text(encoding="utf-8") != text:
+        _write(root / MANIFEST, text.encode())
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -41,7 +41,12 @@ def read_properties(path):
 
 def decoded(text):
     codes = {"n": "\n", "r": "\r", "t": "\t"}
-    text = re.sub(r"\\(u[0-9a-f]{4}|.)", lambda m: chr(int(m[1][1:], 16)) if len(m[1]) == 5 else codes.get(m[1], m[1]), text)
+
+    def sign(match):
+        code = match[1]
+        return chr(int(code[1:], 16)) if len(code) == 5 else codes.get(code, code)
+
+    text = re.sub(r"\\(u[0-9a-f]{4}|.)", sign, text)
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
@@ -101,7 +106,11 @@ def test_some_failed_is_ok_with_their_names(ask, tmp_path):
     ("raised", "code", "said"),
     [
         (KeyboardInterrupt(), 130, "DLSIM ERROR interrupted: nothing is half written"),
-        (ZeroDivisionError("by\nzero"), 1, "DLSIM ERROR this is a bug of dlsim: ZeroDivisionError: by zero; hint: "),
+        (
+            ZeroDivisionError("by\nzero"),
+            1,
+            "DLSIM ERROR this is a bug of dlsim: ZeroDivisionError: by zero; hint",
+        ),
     ],
 )
 def test_interrupts_and_bugs(raised, code, said, ask, monkeypatch):
@@ -142,15 +151,16 @@ def test_where_the_answer_cannot_go_is_said(ask, tmp_path):
 
 def test_properties_hold_any_text(tmp_path):
     values = {
-        "path": "C:\\Users\\Jürgen\\ u00fc=:#!.tif", "lines": "a\nb\tc\r", "  key = : # ": " leading", "日本": "𝔘 😀",
-        "list": [1, [True, None]], "byte": "\udcff",
+        "path": "C:\\Users\\Jürgen\\ u00fc=:#!.tif", "lines": "a\nb\tc\r", "  key = : # ": " leading",
+        "日本": "𝔘 😀", "list": [1, [True, None]], "byte": "\udcff",
     }  # fmt: skip
     (tmp_path / "p").write_text(properties_text(values), encoding="ascii")
     pairs = read_properties(tmp_path / "p")
     assert {key: pairs[key] for key in ("path", "lines", "  key = : # ", "日本", "byte")} == {
         key: values[key] for key in ("path", "lines", "  key = : # ", "日本", "byte")
     }
-    assert (pairs["list.count"], pairs["list.1"], pairs["list.2.1"], pairs["list.2.2"]) == ("2", "1", "true", "")
+    listed = [pairs[f"list.{key}"] for key in ("count", "1", "2.1", "2.2")]
+    assert listed == ["2", "1", "true", ""]
 
 
 @pytest.mark.jvm

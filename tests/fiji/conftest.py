@@ -64,6 +64,7 @@ def path_without_xvfb(tmp_path: Path) -> str:
     (folder / "java").symlink_to(os.path.realpath(shutil.which("java")))
     return str(folder)
 
+
 # Runs "VERB ARGUMENT" lines, or "open PATH", and says what came of each.
 DRIVER = """
 lines = split(getArgument(), "\\n");
@@ -82,7 +83,8 @@ for (i = 0; i < lines.length; i++) {
             selectImage(n);
             getPixelSize(unit, width, height);
             getMinAndMax(low, high);
-            print("<image " + getTitle + "|" + getWidth + "|" + nSlices + "|" + d2s(width, 5) + "|" + (high > low));
+            print("<image " + getTitle + "|" + getWidth + "|" + nSlices + "|" + d2s(width, 5) + "|"
+                + (high > low));
         }
         headings = split(String.getResultsHeadings, "\\t");
         for (row = 0; row < nResults; row++)
@@ -142,9 +144,9 @@ class ImageJ:
         """Run the lines in one ImageJ without window, as ``-batch`` does; return what came of them."""
         words, environment = self.java("-batch", str(self.driver), "\n".join(lines), display=display)
         done = subprocess.run(
-            words, env=environment, capture_output=True, text=True, timeout=timeout, check=False, encoding="utf-8"
+            words, env=environment, capture_output=True, encoding="utf-8", timeout=timeout, check=False
         )
-        print(done.stdout, done.stderr)  # for the one who reads a failure
+        sys.stdout.write(done.stdout + done.stderr)  # for the one who reads a failure
         assert done.returncode == 0, done.stderr
         return [Case(text) for text in done.stdout.split("<case ")[1:]]
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import tifffile
 
+import dlsim_ij as dlsim
 from dlsim_ij.cli.main import run
+from dlsim_ij.errors import MacroError
 
 pytestmark = pytest.mark.jvm
 
@@ -133,13 +135,24 @@ def test_what_goes_wrong_is_said_in_words(imagej, folder, display):
     assert list(imagej.temporary.iterdir()) == []
 
 
-def test_in_our_own_process(fiji, imagej, folder, capfd):
-    macro = str(imagej.folder / "macros" / "DLSIM" / "dlsim_resolution.ijm")
-    words = f"input=[{folder / 'truth' / 'roh ä; 1.tif'}] dlsim=[{imagej.installed.command[0]}]"
-    assert run(["macro", macro, words, "--engine", "imagej"]) == 0
-    assert float(capfd.readouterr().out.splitlines()[-1]) > 0
-    assert run(["macro", macro, "input=nothing.tif dlsim=/nowhere/dlsim", "--engine", "imagej"]) == 2
-    assert "the command '/nowhere/dlsim' was not found" in capfd.readouterr().err
+def test_in_our_own_process(fiji, imagej, folder):
+    macro = (imagej.folder / "macros" / "DLSIM" / "dlsim_reconstruct.ijm").read_text(encoding="ascii")
+    raw = dlsim.read_image(folder / "raw" / "roh ä; 1.tif")
+    words = f"measure=false output=[{folder / 'opened'}] dlsim=[{imagej.installed.command[0]}]"
+    done = fiji.run_macro(macro, words, image=raw)
+    assert Path(done.value).parent == folder / "opened"
+    expected = dlsim.reconstruct(raw, model="sim15", compare=False).sr
+    np.testing.assert_allclose(done.image, expected, rtol=1e-4, atol=1e-2)
+    assert done.image.attrs["pixel_size_um"] == pytest.approx(0.03)
+    with pytest.raises(MacroError, match="the command '/nowhere/dlsim' was not found"):
+        fiji.run_macro(macro, "input=nothing.tif dlsim=/nowhere/dlsim")
+
+
+def test_from_the_command_line(fiji, imagej, folder, capfd):
+    macro = str(imagej.folder / "macros" / "DLSIM" / "dlsim_check.ijm")
+    words = f"input=[{folder / 'nothing.tif'}] dlsim=[{imagej.installed.command[0]}]"
+    assert run(["macro", macro, words, "--engine", "imagej"]) == 2
+    assert "nothing.tif does not exist" in capfd.readouterr().err
 
 
 def test_the_macros_are_as_their_parts_say():

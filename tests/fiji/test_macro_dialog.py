@@ -11,7 +11,7 @@ from dlsim_ij.fiji.locate import find, find_java
 
 pytestmark = [
     pytest.mark.jvm,
-    pytest.mark.skipif(shutil.which("xdotool") is None, reason="xdotool is not installed: apt install xdotool"),
+    pytest.mark.skipif(shutil.which("xdotool") is None, reason="no xdotool: apt install xdotool"),
 ]
 
 # ImageJ as a user starts it, but with Python beside it, which can read where the buttons are.
@@ -32,7 +32,10 @@ def wait_for(find, what, seconds=240):
         if found:
             return found
         time.sleep(0.1)
-    sys.exit("no " + what + "; windows: " + ", ".join(str(w.getClass().getName()) for w in Window.getWindows()))
+    sys.exit("no " + what + "; windows: " + ", ".join(map(kind, Window.getWindows())))
+
+def kind(window):
+    return str(window.getClass().getName())
 
 def xdotool(*words):
     subprocess.run(["xdotool", *map(str, words)], check=True)
@@ -45,7 +48,7 @@ def click(component, times=1):
     time.sleep(0.3)
 
 def dialog():
-    shown = [w for w in Window.getWindows() if w.isShowing() and str(w.getClass().getName()).endswith("GenericDialog")]
+    shown = [w for w in Window.getWindows() if w.isShowing() and kind(w).endswith("GenericDialog")]
     return shown[0] if shown else None
 
 IJ.run("Record...")
@@ -55,13 +58,9 @@ IJ.doCommand("DLSIM Resolution")  # what the menu does, in a thread of its own
 asking = wait_for(dialog, "dialog")
 time.sleep(0.5)
 answer = {"title": str(asking.getTitle())}
-if told["type"]:
-    click(asking.getNumericFields().get(0), times=2)
-    xdotool("type", told["type"])
-    time.sleep(0.3)
-if told["picture"]:
-    from PIL import ImageGrab
-    ImageGrab.grab(xdisplay=told["display"]).save(told["picture"])
+click(asking.getNumericFields().get(0), times=2)  # a double click selects what is in the field
+xdotool("type", told["type"])
+time.sleep(0.3)
 click(asking.getButtons()[0])
 wait_for(lambda: Table.getResultsTable().size() == 1, "row")
 answer["recorded"] = str(recorder.getText())
@@ -81,12 +80,13 @@ def test_dialog_recorder_and_the_recorded_line(imagej, display, tmp_path):
 
     image = tmp_path / "Bild ü; 1.tif"
     noise = np.random.default_rng(0).poisson(50, (64, 64)).astype(np.float32)
-    smooth = np.fft.irfft2(np.fft.rfft2(noise) * (np.hypot(*np.meshgrid(np.fft.rfftfreq(64), np.fft.fftfreq(64))) < 0.2))
+    frequency = np.hypot(np.fft.rfftfreq(64), np.fft.fftfreq(64)[:, None])
+    smooth = np.fft.irfft2(np.fft.rfft2(noise) * (frequency < 0.2))
     tifffile.imwrite(image, (smooth + 0.5 * noise).astype(np.float32), imagej=True)
     installation, java = find(engine="imagej"), find_java(8)
     told = {
         "jvm": str(java.library), "jar": str(installation.jars[0]), "folder": str(imagej.folder),
-        "image": str(image), "type": "0.05", "picture": None, "display": display,
+        "image": str(image), "type": "0.05",
         "options": [f"-Djava.io.tmpdir={imagej.temporary}", f"-Duser.home={imagej.home}",
                     f"-Dplugins.dir={imagej.folder}"],
     }  # fmt: skip
