@@ -77,6 +77,7 @@ JSON_CALLS = [
     "recon demo_raw.tif -o other --dry-run",
     "dose demo_raw.tif -o dose --levels 1/2 --draws 1 --no-pictures",
     "srrf blinking.npy -o images --magnification 2",
+    "serve --stop",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
 ]
 

@@ -12,6 +12,7 @@ import click
 
 import dlsim_ij
 from dlsim_ij.errors import DlsimError
+from dlsim_ij.worker.client import run_in_worker
 
 # The one-line helps stand here, so that `dlsim --help` imports no verb; a test keeps them true.
 VERBS = {
@@ -31,6 +32,7 @@ VERBS = {
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
     "models": "List the models: what each is for, trained on what, measured how.",
+    "serve": "Keep models and Java loaded: later calls use this worker by themselves.",
 }
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -97,7 +99,9 @@ def run(arguments: list[str]) -> int:
         130 interrupted.
     """
     try:
-        result: Any = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
+        result: Any = run_in_worker(arguments)
+        if result is None:
+            result = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
     except DlsimError as error:
         _show_refusal(error.message, error.hint, arguments)
         return REFUSED

@@ -33,7 +33,16 @@ def _set_quiet(context: click.Context, _: click.Parameter, quiet: bool) -> bool:
 
 
 def common(command: Command) -> Command:
-    """Add ``--json``, ``-v`` and ``-q``, which every verb has."""
+    """Add ``--json``, ``-v``, ``-q`` and ``--no-worker``, which every verb has."""
+    # both are read by the worker's client, before a verb is imported
+    command = click.option(
+        "--start-worker", is_flag=True, expose_value=False,
+        help="Start a warm worker if none runs, for this call and later ones (DLSIM_WORKER=auto).",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--no-worker", is_flag=True, expose_value=False,
+        help="Do without the warm worker, if one runs (dlsim serve; DLSIM_WORKER=off).",
+    )(command)  # fmt: skip
     command = click.option(
         "--json", "as_json", is_flag=True, help="JSON Lines on stdout, nothing else there."
     )(command)
