@@ -13,6 +13,7 @@ import pytest
 
 import dlsim_ij as dlsim
 from dlsim_ij.cli.main import run
+from dlsim_ij.inference import load_model, predict
 
 ROOT = Path(__file__).parent.parent
 MACRO = ROOT / "fiji_macros" / "dlsim_run.ijm"
@@ -156,6 +157,17 @@ def test_the_macro_runs_in_an_imagej_of_its_own(fiji, dlsim_command, tmp_path):
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert (tmp_path / "out" / "demo_raw_sr.tif").exists(), done.stdout + done.stderr
+
+
+def test_appose_worker(example, tmp_path):
+    """Through Appose's own package, as the plugins of Fiji do it from Java."""
+    pytest.importorskip("appose", reason="pip install appose")
+    lines = example("appose_worker.py")
+    assert sum(" stack: " in line for line in lines) == 2
+    written = dlsim.read_image(tmp_path / "appose_sr.tif")
+    here = predict(load_model("sim15"), dlsim.read_image(ROOT / "examples" / "demo_raw.tif").values).image
+    np.testing.assert_allclose(written.values, here, rtol=1e-4, atol=1e-3)
+    assert written.attrs["pixel_size_um"] == pytest.approx(0.03)
 
 
 def test_simulate_like(example, tmp_path):

@@ -1,4 +1,4 @@
-"""What the engine's process of the warm worker starts with: the loop below, given the command line above it."""
+"""Where the engine's process of the warm worker starts: its loop lies below, the command line here."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def command(
 ) -> int:
     """Keep models and Java loaded: later calls use this worker by themselves.
 
-    One worker serves one user on one machine, on the loopback interface, one job after the other. Ctrl-C, --stop
-    or time without work end it. A call with --no-worker, or with DLSIM_WORKER=off, does without it.
+    One worker serves one user on one machine, on the loopback interface, one job after the other. Ctrl-C,
+    --stop or time without work end it. A call with --no-worker, or with DLSIM_WORKER=off, does without it.
     """
     from dlsim_ij.worker import background as outside
     from dlsim_ij.worker.place import Place
@@ -78,7 +78,8 @@ def command(
         from dlsim_ij.worker.serve import Plan, serve
     except ModuleNotFoundError as error:
         raise WorkerError(
-            f"the worker needs the package {error.name}", f"pip install {error.name}, or install dlsim-ij again"
+            f"the worker needs the package {error.name}",
+            f"pip install {error.name}, or install dlsim-ij again",
         ) from error
     plan = Plan(
         idle_minutes=idle_minutes, port=port, models=models,
@@ -91,13 +92,14 @@ def command(
 def _text(told: dict[str, Any] | None) -> str:
     if told is None:
         return "no worker runs"
-    running = told["running"]
-    doing = f"dlsim {' '.join(running['arguments'])} ({running['seconds']} s)" if running else "nothing"
+    job = told["job"]
+    doing = f"dlsim {' '.join(job['arguments'])} ({job['seconds']} s)" if job else "nothing"
+    models = ", ".join(told["models"]) or "none"
     return "\n".join(
         [
             f"worker {told['pid']} (dlsim {told['version']}) at {told['address']}",
-            f"jobs done {told['done']}, waiting {told['waiting']}, running {doing}",
-            f"models loaded: {', '.join(told['models']) or 'none'}; Java: {'runs' if told['java'] else 'not started'}",
+            f"jobs done {told['done']}, waiting {told['waiting']}, now {doing}",
+            f"models loaded: {models}; Java {'runs' if told['java'] else 'does not run'}",
             f"log: {told['log']}",
         ]
     )

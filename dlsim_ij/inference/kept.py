@@ -55,9 +55,9 @@ def keep(key: Key | None, model: Model) -> Model:
 def key_of(files: tuple[Path, ...], *how: object) -> Key | None:
     """Return what tells files that were changed from those that were not; None where nothing is kept.
 
-    Size and time of change alone would miss a file put in the place of another with its time copied, as rsync
-    and ``cp -p`` do; the number of the file and the time of its last change of any kind, which nobody can set,
-    do not.
+    Size and time of change alone would miss a file that took the place of another with its time copied, as
+    rsync and ``cp -p`` do. The file's number, and the time of its last change of any kind, which nobody can
+    set, do not.
     """
     if _kept is None:
         return None
@@ -65,7 +65,10 @@ def key_of(files: tuple[Path, ...], *how: object) -> Key | None:
         states = [(os.path.realpath(file), os.stat(file)) for file in files]
     except OSError:
         return None
-    return (*((path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev) for path, s in states), *how)
+    return (
+        *((path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev) for path, s in states),
+        *how,
+    )
 
 
 def _folder(key: Key) -> str:

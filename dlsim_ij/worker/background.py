@@ -36,7 +36,7 @@ def start(place: Place, arguments: Sequence[str] = ()) -> WorkerFile:
     words = command("dlsim_ij.cli.main", "serve", *arguments)
     with open(place.log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
         where = log.tell()
-        # nothing of ours is inherited: whoever reads our output, as ImageJ's exec() does, would wait for the worker
+        # it inherits nothing: whoever reads our output, as ImageJ's exec() does, would wait for its end
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=root_folder(),
             env={**os.environ, "DLSIM_WORKER": "off"}, **_alone(),
@@ -88,7 +88,7 @@ def status(place: Place) -> dict[str, Any] | None:
     code, told = ask(worker, "GET", "/status")
     if code != 200:
         raise WorkerError(f"the worker at {worker.address} answers {code}", f"end it: kill {worker.pid}")
-    return {"address": worker.address, "file": str(place.file), **told}
+    return {"running": True, "address": worker.address, "file": str(place.file), **told}
 
 
 def stop(place: Place) -> WorkerFile | None:

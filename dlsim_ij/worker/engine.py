@@ -1,8 +1,8 @@
 """The engine: the process that does the work, job after job, with everything loaded.
 
-It reads jobs as lines on its standard input, and writes what they print to its standard output and error, which
-are pipes of the worker. When its input ends the worker is gone: a running job is interrupted, so that it cleans
-up, and the process ends.
+It reads jobs as lines on its standard input, and writes what they print to its standard output and error,
+which are pipes of the worker. When its input ends the worker is gone: a running job is interrupted, so that
+it cleans up, and the process ends.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 
 from dlsim_ij.errors import DlsimError
 from dlsim_ij.files import observe_temporaries
+from dlsim_ij.worker.fresh_python import root_folder
 from dlsim_ij.worker.place import Place
 from dlsim_ij.worker.protocol import Request, is_setting
 
@@ -36,7 +37,12 @@ GRACE_SECONDS = 5.0  # for a job to clean up when the worker is gone
 BUG, INTERRUPTED = 1, 130
 
 # what the verbs import when they start to work; a client would wait for it in its first job
-_MODULES = ("dlsim_ij.run_job", "dlsim_ij.report.figures", "dlsim_ij.inference.chain", "dlsim_ij.images.frames")
+_MODULES = (
+    "dlsim_ij.run_job",
+    "dlsim_ij.report.figures",
+    "dlsim_ij.inference.chain",
+    "dlsim_ij.images.frames",
+)
 
 
 class Engine:
@@ -65,7 +71,10 @@ class Engine:
             os.dup2(nothing.fileno(), 0)
         signal.signal(signal.SIGINT, self._interrupted)
         observe_temporaries(self._place.note_temporary)
-        with self._place.engine_lock(patience_seconds=GRACE_SECONDS):
+        with self._place.engine_lock(patience_seconds=3 * GRACE_SECONDS) as free:
+            if not free:
+                raise SystemExit("the engine of an earlier worker does not end")
+            self._place.remove_noted()
             threading.Thread(target=self._read, args=(orders,), daemon=True).start()
             while (message := self._messages.get()) is not None:
                 if "load" in message:
@@ -90,7 +99,7 @@ class Engine:
         if self._busy:  # else the job that was meant has just ended
             raise KeyboardInterrupt
 
-    def _load(self, models: list[str], java: dict[str, str] | None) -> None:
+    def _load(self, models: list[str], java: dict[str, Any] | None) -> None:
         """Load what jobs will need; what fails is told in the log, and again by the job that needs it."""
         from dlsim_ij.inference.kept import keep_models
 
@@ -111,7 +120,8 @@ class Engine:
             from dlsim_ij.fiji import Fiji
 
             try:
-                Fiji(engine=java["engine"], path=java.get("path")).start()  # type: ignore[arg-type]
+                if Fiji(engine=java["engine"], path=java["path"]).start().name == "none":
+                    sys.stderr.write("no ImageJ was found\n")
             except DlsimError as error:
                 sys.stderr.write(f"cannot start Java: {error.message}\n")
 
@@ -203,7 +213,7 @@ def _surroundings(request: Request, base: dict[str, str], threads: int) -> Itera
         os.environ.clear()
         os.environ.update(base)
         os.umask(0o077)
-        os.chdir("/" if os.name != "nt" else os.environ.get("SystemRoot", "C:\\"))
+        os.chdir(root_folder())
 
 
 def _number(text: str | None) -> int | None:

@@ -60,7 +60,10 @@ class EngineProcess:
     def __init__(self, process: asyncio.subprocess.Process, mark: bytes, kind: Wish) -> None:
         self._process, self.kind = process, kind
         self._sink: Sink | None = None
-        self._marks: dict[str, asyncio.Queue[dict[str, Any]]] = {"out": asyncio.Queue(), "err": asyncio.Queue()}
+        self._marks: dict[str, asyncio.Queue[dict[str, Any]]] = {
+            "out": asyncio.Queue(),
+            "err": asyncio.Queue(),
+        }
         assert process.stdout is not None
         assert process.stderr is not None
         self._readers = [
@@ -149,7 +152,8 @@ class EngineProcess:
             self._process.stdin.write(json.dumps(order).encode("ascii") + b"\n")
             await self._process.stdin.drain()
         answer = asyncio.gather(*(marks.get() for marks in self._marks.values()))
-        await asyncio.wait([answer, self._ended], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [answer, self._ended]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             # its last words, unless a process that it started keeps the pipes open
             await asyncio.wait(self._readers, timeout=0.5)
@@ -181,7 +185,7 @@ class EngineProcess:
                 os.kill(self.pid, signal.SIGINT)
 
     async def close(self, patience_seconds: float = GRACE_SECONDS) -> None:
-        """End the process: it may finish what it does for a while, then it and all that it started is killed."""
+        """End the process: it may finish what it does for a while, then it is killed with all it started."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         await asyncio.wait([self._ended], timeout=patience_seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -24,4 +23,4 @@ def command(module: str, *arguments: str) -> list[str]:
 
 def root_folder() -> str:
     """Return a folder to stand in that nobody will want to remove."""
-    return "/" if os.name != "nt" else os.environ.get("SystemRoot", "C:\\")
+    return Path(sys.executable).anchor

@@ -84,7 +84,9 @@ class Jobs:
         ``engine`` and ``path`` of the ImageJ that is started at once.
     """
 
-    def __init__(self, place: Place, models: Sequence[str] = (), java: Mapping[str, str | None] | None = None) -> None:
+    def __init__(
+        self, place: Place, models: Sequence[str] = (), java: Mapping[str, str | None] | None = None
+    ) -> None:
         self._place, self._models, self._java = place, list(models), java
         self._waiting: asyncio.Queue[Job] = asyncio.Queue()
         self._jobs: dict[str, Job] = {}
@@ -132,14 +134,14 @@ class Jobs:
     def status(self) -> dict[str, Any]:
         """Return what is going on, for ``dlsim serve --status``."""
         job, engine = self._current, self._engine
-        running = None
+        current = None
         if job is not None and job.begun is not None:
             seconds = round(time.monotonic() - job.begun, 1)
-            running = {"job": job.name, "arguments": job.request.arguments, "seconds": seconds}
+            current = {"name": job.name, "arguments": job.request.arguments, "seconds": seconds}
         return {
             "done": self.done,
             "waiting": sum(each is not job for each in self._jobs.values()),
-            "running": running,
+            "job": current,
             "engine_pid": engine.pid if engine is not None and engine.lives else None,
             "models": sorted(set(engine.models.values())) if engine is not None else [],
             "java": engine is not None and engine.java == "runs",
@@ -148,7 +150,10 @@ class Jobs:
 
     async def work(self) -> None:
         """Do what comes, until cancelled."""
-        self._engine = await self._fresh_engine()
+        try:
+            self._engine = await self._fresh_engine()
+        except OSError:  # the first job will try again, and tell
+            logger.exception("no engine could be started")
         while True:
             job = await self._waiting.get()
             if job.over:  # cancelled while it waited
@@ -158,11 +163,15 @@ class Jobs:
                 await self._do(job)
             except Exception as error:
                 logger.exception("job %s", job.name)
-                self._end(job, lost=f"this is a bug of dlsim's worker: {error}", hint=f"see {self._place.log}")
+                self._end(
+                    job, lost=f"this is a bug of dlsim's worker: {error}", hint=f"see {self._place.log}"
+                )
             finally:
                 self._current = None
 
     def _end(self, job: Job, **answer: Any) -> None:
+        if job.over:
+            return
         job.finish(**answer)
         self._jobs.pop(job.name, None)
         self._last_active = time.monotonic()
@@ -191,7 +200,7 @@ class Jobs:
                 logger.error("job %s: the engine died, %s", job.name, died.reason)
                 self._end(
                     job, lost=f"the process that did the job is gone: {died.reason}; nothing is half written",
-                    hint=f"the worker goes on with a fresh one; try again with --no-worker, or see {self._place.log}",
+                    hint=f"the worker goes on with a fresh one; try --no-worker, or see {self._place.log}",
                 )  # fmt: skip
             return
         if engine.java == "runs" and engine.kind.java is None:

@@ -131,7 +131,7 @@ class Place:
 
     @contextmanager
     def worker_lock(self, patience_seconds: float = 1.0) -> Iterator[bool]:
-        """Hold the lock of the one worker; False if another still holds it (clients try it for an instant)."""
+        """Hold the lock of the one worker; False if another holds it (clients try it for an instant)."""
         with self._locked(self._lock, patience_seconds) as free:
             yield free
 
@@ -163,10 +163,15 @@ class Place:
             return True
         with self._locked(self._engine_lock) as free:
             if free:
-                for line in self.temporaries.read_text(encoding="utf-8").splitlines():
-                    _remove_temporary(line)
-                self.forget_temporaries()
+                self.remove_noted()
             return free
+
+    def remove_noted(self) -> None:
+        """Remove the files whose names were written down; for whoever knows that no engine writes them."""
+        if self.temporaries.exists():
+            for line in self.temporaries.read_text(encoding="utf-8").splitlines():
+                _remove_temporary(line)
+            self.forget_temporaries()
 
     @contextmanager
     def _locked(self, path: Path, patience_seconds: float = 0.0) -> Iterator[bool]:

@@ -13,9 +13,9 @@ from typing import Any
 # Verbs that are quicker, or leave a second Java unstarted, with all loaded; the others answer at once
 # (doctor, models, serve) or hold their process for hours (train).
 WARM_VERBS = frozenset(
-    ["run", "check", "predict", "resolution", "squirrel", "score", "report", "prepare", "recon", "dose"]
-    + ["srrf", "simulate", "macro"]
-)
+    ["check", "dose", "macro", "predict", "prepare", "recon", "report", "resolution", "run", "score", "simulate",
+     "squirrel", "srrf"]
+)  # fmt: skip
 
 LARGEST_JOB = 8 * 2**20  # bytes; a system's own limit for a command line is smaller
 BEAT_SECONDS = 5.0  # between signs of life while a job says nothing
@@ -24,9 +24,9 @@ LINES = "application/x-ndjson"
 
 # settings that a job brings along; all others are those that the worker was started with
 _SETTINGS = frozenset(
-    ["COLUMNS", "LINES", "JAVA_HOME", "NO_COLOR", "SOURCE_DATE_EPOCH", "TMPDIR", "TEMP", "TMP"]
-    + ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"]
-)
+    ["COLUMNS", "LINES", "JAVA_HOME", "NO_COLOR", "SOURCE_DATE_EPOCH", "TMPDIR", "TEMP", "TMP",
+     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"]
+)  # fmt: skip
 
 
 def is_setting(name: str) -> bool:
@@ -167,12 +167,12 @@ def _is_terminal(stream: Any) -> bool:
 
 
 def frame(**content: Any) -> bytes:
-    """Return one line of an answer; bytes are written in base64.
+    r"""Return one line of an answer; bytes are written in base64.
 
     Examples
     --------
     >>> frame(out=b"done", exit=0)
-    b'{"out": "ZG9uZQ==", "exit": 0}\\n'
+    b'{"out": "ZG9uZQ==", "exit": 0}\n'
     """
     plain = {
         key: base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
@@ -182,7 +182,7 @@ def frame(**content: Any) -> bytes:
 
 
 class MarkedStream:
-    """Finds the end of a job in what an engine writes.
+    r"""Finds the end of a job in what an engine writes.
 
     What a job prints, Java and the C libraries included, goes through a pipe as it is; behind it the engine
     writes a random word of 16 bytes, drawn anew for each engine, and a newline ends the fact behind that.
@@ -194,8 +194,8 @@ class MarkedStream:
 
     Examples
     --------
-    >>> stream = MarkedStream(b"\\0MARK")
-    >>> stream.feed(b"text\\0MA"), stream.feed(b"RK{}\\nmore")
+    >>> stream = MarkedStream(b"\0MARK")
+    >>> stream.feed(b"text\0MA"), stream.feed(b"RK{}\nmore")
     ([('text', b'text')], [('fact', b'{}'), ('text', b'more')])
     """
 

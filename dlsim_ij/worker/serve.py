@@ -84,6 +84,7 @@ def _log_to_file(place: Place, stack: ExitStack) -> None:
         place.log, maxBytes=LARGEST_LOG, backupCount=1, encoding="utf-8"
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.addFilter(_without_traceback_of_nonsense)
     for name in ("dlsim_ij.worker", "aiohttp", "asyncio"):
         log = logging.getLogger(name)
         log.addHandler(handler)
@@ -91,6 +92,16 @@ def _log_to_file(place: Place, stack: ExitStack) -> None:
         log.propagate = False
         stack.callback(log.removeHandler, handler)
     stack.callback(handler.close)
+
+
+def _without_traceback_of_nonsense(record: logging.LogRecord) -> bool:
+    """Shorten what aiohttp says of a request that is none: whoever sends one could fill the log."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        reason = " ".join(str(record.exc_info[1].message).split())[:100]
+        record.msg, record.args, record.exc_info = "a malformed request was refused: %s", (reason,), None
+    return True
 
 
 async def _serve(plan: Plan, place: Place, ready: Callable[[WorkerFile], None]) -> None:

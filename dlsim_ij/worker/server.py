@@ -8,9 +8,9 @@
 ``GET /run?arg=...``       for ``File.openUrlAsString`` of a macro: stdout of a job out, as text
 =========================  ====================================================================
 
-A page in the user's browser can send requests to any local port, by its number or through a name of its own that
-leads here. It does not know the token, it cannot name this host in the Host header through such a name, and its
-browser says where a request comes from; nothing here allows another origin to read an answer.
+A page in the user's browser can send requests to any local port, by its number or through a name of its own
+that leads here. It does not know the token; through such a name it cannot name this host in the Host header;
+its browser says where a request comes from; and nothing here allows another origin to read an answer.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class Server:
             open_now = set(self._runner.server.connections if self._runner.server is not None else ())
             self._known &= open_now
             now = time.monotonic()
-            first_seen = {connection: first_seen.get(connection, now) for connection in open_now - self._known}
+            first_seen = {
+                connection: first_seen.get(connection, now) for connection in open_now - self._known
+            }
             for connection, since in first_seen.items():
                 if now - since > QUIET_SECONDS:
                     connection.force_close()
@@ -160,7 +162,9 @@ class Server:
     async def _get_run(self, request: web.Request) -> web.StreamResponse:
         arguments = request.query.getall("arg", [])
         if not arguments or set(request.query) - {"arg", "token", "folder"}:
-            return _refusal(400, "give the words of the command as arg=..., and folder=... if it is not your home")
+            return _refusal(
+                400, "give the words of the command as arg=..., and folder=... if it is not your home"
+            )
         given = {
             "arguments": arguments,
             "folder": request.query.get("folder") or str(Path.home()),

@@ -1,7 +1,7 @@
 """What a job asks of the process that does it: which processor, and which Java if it needs one.
 
-A process starts one Java, once, and chooses its graphics cards once. A job that asks for others than the engine
-has gets a fresh engine, as it would get a fresh process without a worker.
+A process starts one Java, once, and chooses its graphics cards once. A job that asks for others than the
+engine has gets a fresh engine, as it would get a fresh process without a worker.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def wish_of(arguments: Sequence[str], settings: Mapping[str, str]) -> Wish:
     """
     given = {name: _option(arguments, name) for name in ("--engine", "--fiji")}
     cards = settings.get(CARDS)
-    if given["--engine"] == "none" or not (arguments[:1] and arguments[0] in _VERBS or any(given.values())):
+    uses_java = any(given.values()) or bool(_VERBS & set(arguments[:1]))
+    if given["--engine"] == "none" or not uses_java:
         return Wish(cards, None)
     return Wish(cards, java_wish(given["--engine"], given["--fiji"], settings))
 

@@ -95,7 +95,7 @@ class Worker:
         return json.loads(body)
 
     def wait_until_running(self):
-        return wait_for(lambda: self.status()["running"], "a job to begin")
+        return wait_for(lambda: self.status()["job"], "a job to begin")
 
     def wait_until_loaded(self):
         wait_for(lambda: self.status()["models"], "the models")
@@ -131,7 +131,7 @@ def folder(tmp_path):
     for number in range(8):
         np.save(place / f"image_{number}.npy", random.random((16, 16)).astype(np.float32))
     np.save(place / "truth.npy", random.random((16, 16)).astype(np.float32))
-    np.save(place / "long.npy", random.poisson(30, (400, 128, 128)).astype(np.uint16))
+    np.save(place / "long.npy", random.integers(0, 60, (400, 128, 128), dtype=np.uint16))
     return place
 
 

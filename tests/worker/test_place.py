@@ -54,7 +54,9 @@ def test_what_belongs_to_another_user_is_refused(place, monkeypatch):
         place.prepare()
 
 
-@pytest.mark.parametrize(("which", "mode"), [("folder", 0o755), ("folder", 0o770), ("file", 0o640), ("file", 0o604)])
+@pytest.mark.parametrize(
+    ("which", "mode"), [("folder", 0o755), ("folder", 0o770), ("file", 0o640), ("file", 0o604)]
+)
 def test_what_is_open_to_others_is_refused(place, which, mode):
     place.write(FILE)
     getattr(place, which).chmod(mode)

@@ -14,7 +14,9 @@ MARK = b"\0" + bytes(range(1, 10)) + b"\0\0"
 
 
 @given(
-    st.lists(st.tuples(st.binary(max_size=30), st.binary(max_size=5).filter(lambda b: b"\n" not in b)), max_size=4),
+    st.lists(
+        st.tuples(st.binary(max_size=30), st.binary(max_size=5).filter(lambda b: b"\n" not in b)), max_size=4
+    ),
     st.lists(st.integers(1, 7), min_size=1, max_size=5),
 )
 def test_marks_are_found_however_the_pipe_cuts_the_output(jobs, sizes):
