@@ -21,7 +21,8 @@ import dlsim_ij as dlsim
 LOAD = """
 from dlsim_ij.inference import load_model
 
-task.export(model=load_model(name))  # kept for the tasks to come
+model = load_model(name)
+task.export(model=model)  # kept for the tasks to come
 task.outputs["scale"] = model.card.scale
 """
 
@@ -40,7 +41,8 @@ task.outputs["angles_deg"] = [pattern.angle_deg for pattern in prediction.patter
 raw = dlsim.read_image(Path(__file__).parent / "demo_raw.tif")
 n_frames, height, width = raw.shape
 
-with appose.wrap(sys.prefix).python() as service:
+here = appose.custom().base(sys.prefix).build()  # this very Python; a plugin would build an environment
+with here.python() as service:
     begin = time.perf_counter()
     load = service.task(LOAD, {"name": "sim15"}).wait_for()
     print(f"model loaded after {time.perf_counter() - begin:.1f} s")

@@ -13,9 +13,11 @@ from typing import Any
 # Verbs that are quicker, or leave a second Java unstarted, with all loaded; the others answer at once
 # (doctor, models, serve) or hold their process for hours (train).
 WARM_VERBS = frozenset(
-    ["check", "dose", "macro", "predict", "prepare", "recon", "report", "resolution", "run", "score", "simulate",
-     "squirrel", "srrf"]
-)  # fmt: skip
+    [
+        *("run", "check", "predict", "recon", "srrf", "dose", "report"),
+        *("resolution", "squirrel", "score", "prepare", "simulate", "macro"),
+    ]
+)
 
 LARGEST_JOB = 8 * 2**20  # bytes; a system's own limit for a command line is smaller
 BEAT_SECONDS = 5.0  # between signs of life while a job says nothing
