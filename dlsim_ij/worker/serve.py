@@ -97,9 +97,10 @@ def _log_to_file(place: Place, stack: ExitStack) -> None:
 def _without_traceback_of_nonsense(record: logging.LogRecord) -> bool:
     """Shorten what aiohttp says of a request that is none: whoever sends one could fill the log."""
     from aiohttp.http_exceptions import HttpProcessingError
+    from aiohttp.web import RequestPayloadError
 
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        reason = " ".join(str(record.exc_info[1].message).split())[:100]
+    if record.exc_info and isinstance(record.exc_info[1], (HttpProcessingError, RequestPayloadError)):
+        reason = " ".join(str(record.exc_info[1]).split())[:100]
         record.msg, record.args, record.exc_info = "a malformed request was refused: %s", (reason,), None
     return True
 

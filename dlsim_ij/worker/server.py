@@ -5,7 +5,7 @@
 ``POST /jobs/N/cancel``    stop job N
 ``POST /stop``             leave
 ``GET /status``            what is going on
-``GET /run?arg=...``       for ``File.openUrlAsString`` of a macro: stdout of a job out, as text
+``GET /run?id=I&arg=...``  for ``File.openUrlAsString`` of a macro: stdout of a job out, as text
 =========================  ====================================================================
 
 A page in the user's browser can send requests to any local port, by its number or through a name of its own
@@ -21,6 +21,8 @@ import hmac
 import json
 import os
 import time
+import weakref
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from dlsim_ij.worker.protocol import LARGEST_JOB, LINES, Request, settings_of
 
 BODY_SECONDS = 10.0  # a body comes at once, or not from a client of ours
 QUIET_SECONDS = 15.0  # after which a connection that has asked nothing is closed
+MOST_KEPT = 8  # answers to GET /run
 _LARGEST_LINE = 64 * 2**10  # bytes of a request's first line, and of a header
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -58,7 +61,8 @@ class Server:
     def __init__(self, jobs: Jobs, token: str, facts: dict[str, Any], stop: Callable[[], None]) -> None:
         self._jobs, self._token, self._facts, self._stop = jobs, token.encode(), facts, stop
         self._hosts: frozenset[str] = frozenset()
-        self._known: set[Any] = set()  # connections that have shown the token
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()  # transports of those with the token
+        self._asked: OrderedDict[str, asyncio.Task[tuple[str, bytes]]] = OrderedDict()  # GET /run, by id
         app = web.Application(middlewares=[self._guard], client_max_size=LARGEST_JOB)
         app.router.add_post("/jobs", self._post_job)
         app.router.add_post(r"/jobs/{name:\d{1,12}}/cancel", self._cancel)
@@ -95,12 +99,10 @@ class Server:
         first_seen: dict[Any, float] = {}
         while True:
             await asyncio.sleep(QUIET_SECONDS / 3)
-            open_now = set(self._runner.server.connections if self._runner.server is not None else ())
-            self._known &= open_now
-            now = time.monotonic()
-            first_seen = {
-                connection: first_seen.get(connection, now) for connection in open_now - self._known
-            }
+            now, server = time.monotonic(), self._runner.server
+            everybody = server.connections if server is not None else []
+            strangers = [each for each in everybody if each.transport not in self._known]
+            first_seen = {connection: first_seen.get(connection, now) for connection in strangers}
             for connection, since in first_seen.items():
                 if now - since > QUIET_SECONDS:
                     connection.force_close()
@@ -114,22 +116,22 @@ class Server:
             return _refusal(403, "this is not for web pages")
         if not hmac.compare_digest(_token_of(request), self._token):
             return _refusal(403, "the token is missing or wrong")
-        self._known.add(request.protocol)
+        self._known.add(request.transport)
         try:
             return await handler(request)
         except web.HTTPException as error:
             return _refusal(error.status, error.reason)
 
     async def _post_job(self, request: web.Request) -> web.StreamResponse:
-        if request.content_type != "application/json":
-            return _refusal(415, "a job is application/json")
+        if request.content_type != "application/json" or "Content-Encoding" in request.headers:
+            return _refusal(415, "a job is application/json, not compressed")
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await request.read()
             job = self._jobs.submit(Request.from_json(body))
         except TimeoutError:
             return _refusal(408, "the body did not come")
-        except ValueError as error:
+        except (ValueError, web.RequestPayloadError) as error:
             return _refusal(400, str(error))
         except FullError as error:
             return _refusal(503, str(error))
@@ -160,37 +162,41 @@ class Server:
         return web.json_response({**self._facts, **self._jobs.status()}, headers=_PRIVATE)
 
     async def _get_run(self, request: web.Request) -> web.StreamResponse:
-        arguments = request.query.getall("arg", [])
-        if not arguments or set(request.query) - {"arg", "token", "folder"}:
-            return _refusal(
-                400, "give the words of the command as arg=..., and folder=... if it is not your home"
-            )
-        given = {
-            "arguments": arguments,
-            "folder": request.query.get("folder") or str(Path.home()),
-            "settings": settings_of(os.environ),
-        }
-        try:
-            job = self._jobs.submit(Request.from_json(json.dumps(given).encode()))
-        except ValueError as error:
-            return _refusal(400, str(error))
-        except FullError as error:
-            return _refusal(503, str(error))
-        out: list[bytes] = []
-        exit_code = None
-        try:
-            async for line in job.frames():
-                content = json.loads(line)
-                out.append(base64.b64decode(content.get("out", "")))
-                exit_code = content.get("exit", exit_code)
-                if "lost" in content or "declined" in content:
-                    why = f"{content.get('lost', content.get('declined'))}; hint: {content.get('hint')}"
-                    out.append(f"DLSIM ERROR {why}\n".encode())
-        finally:
-            if not job.over:
-                self._jobs.cancel(job.name)
-        headers = {"Content-Type": "text/plain; charset=utf-8", "X-Exit-Code": str(exit_code), **_PRIVATE}
-        return web.Response(body=b"".join(out), headers=headers)
+        """Do a job once for each id: ImageJ asks every URL twice, first for the length of the answer."""
+        arguments, name = request.query.getall("arg", []), request.query.get("id", "")
+        if not (arguments and name) or set(request.query) - {"arg", "token", "folder", "id"}:
+            return _refusal(400, "give id=..., new for each job, arg=... for each word, perhaps folder=...")
+        task = self._asked.get(name)
+        if task is None:
+            given = {
+                "arguments": arguments,
+                "folder": request.query.get("folder") or str(Path.home()),
+                "settings": settings_of(os.environ),
+            }
+            try:
+                job = self._jobs.submit(Request.from_json(json.dumps(given).encode()))
+            except ValueError as error:
+                return _refusal(400, str(error))
+            except FullError as error:
+                return _refusal(503, str(error))
+            task = self._asked[name] = asyncio.create_task(_collected(job))
+            while len(self._asked) > MOST_KEPT:
+                self._asked.popitem(last=False)
+        exit_code, out = await asyncio.shield(task)
+        headers = {"Content-Type": "text/plain; charset=utf-8", "X-Exit-Code": exit_code, **_PRIVATE}
+        return web.Response(body=out, headers=headers)
+
+
+async def _collected(job: Job) -> tuple[str, bytes]:
+    """Return the exit code of a job and what it printed on stdout."""
+    out, exit_code = b"", "none"
+    async for line in job.frames():
+        content = json.loads(line)
+        out += base64.b64decode(content.get("out", ""))
+        exit_code = str(content.get("exit", exit_code))
+        if "lost" in content or "declined" in content:
+            out += f"DLSIM ERROR {content.get('lost') or content.get('declined')}\n".encode()
+    return exit_code, out
 
 
 _PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -59,7 +59,8 @@ def test_a_page_in_the_browser_is_refused_even_with_the_token(worker, header):
         ("GET", "/../../../etc/passwd", 404), ("GET", "/%2e%2e/%2e%2e/etc/passwd", 404),
         ("GET", "/status/../../etc/passwd", 404), ("GET", "//etc/passwd", 404), ("GET", "/status/", 404),
         ("POST", "/jobs/../stop", 404), ("POST", "/jobs/x/cancel", 404), ("POST", "/jobs/123456/cancel", 404),
-        ("GET", "/run", 400), ("GET", "/run?arg=models&other=1", 400), ("GET", "/run?arg=a&folder=x", 400),
+        ("GET", "/run", 400), ("GET", "/run?id=1&arg=models&other=1", 400), ("GET", "/run?arg=models", 400),
+        ("GET", "/run?id=1", 400), ("GET", "/run?id=1&arg=a&folder=x", 400),
     ],
 )  # fmt: skip
 def test_wrong_methods_and_paths_are_refused(worker, method, path, expected):
@@ -82,12 +83,14 @@ def test_bodies_that_are_no_job_are_refused(worker, body, headers, expected):
 def test_a_get_request_runs_a_command_for_a_macro(worker, folder):
     token = worker.place.read().token
     words = ["score", "--truth", "truth.npy", "--image", "image_0.npy", "--json"]
-    query = urllib.parse.urlencode(
-        [("token", token), ("folder", str(folder)), *(("arg", word) for word in words)]
-    )
-    code, body = worker.ask("GET", f"/run?{query}", Authorization=None)
-    assert code == 200
-    assert json.loads(body)["image"] == "image_0.npy"
+    facts = {"token": token, "folder": str(folder), "id": "a1"}
+    query = urllib.parse.urlencode([*facts.items(), *(("arg", word) for word in words)])
+    before = worker.status()["done"]
+    for _ in range(2):  # ImageJ asks twice
+        code, body = worker.ask("GET", f"/run?{query}", Authorization=None)
+        assert code == 200
+        assert json.loads(body)["image"] == "image_0.npy"
+    assert worker.status()["done"] == before + 1
 
 
 def memory_kb(pid):
