@@ -78,6 +78,7 @@ JSON_CALLS = [
     "dose demo_raw.tif -o dose --levels 1/2 --draws 1 --no-pictures",
     "srrf blinking.npy -o images --magnification 2",
     "fiji-install imagej",
+    "serve --stop",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
 ]
 

@@ -11,6 +11,7 @@ import pytest
 
 import dlsim_ij as dlsim
 from dlsim_ij.cli.main import run
+from dlsim_ij.inference import load_model, predict
 
 ROOT = Path(__file__).parent.parent
 
@@ -100,6 +101,17 @@ def test_the_figure_of_the_readme_can_be_drawn_again(example, tmp_path):
     example("make_readme_figure.py", "demo_out", "demo.png")
     assert 20_000 < (tmp_path / "demo.png").stat().st_size < 400_000
     assert (ROOT / "docs" / "images" / "demo.png").stat().st_size < 400_000
+
+
+def test_appose_worker(example, tmp_path):
+    """Through Appose's own package, as the plugins of Fiji do it from Java."""
+    pytest.importorskip("appose", reason="pip install appose")
+    lines = example("appose_worker.py")
+    assert sum(" stack: " in line for line in lines) == 2
+    written = dlsim.read_image(tmp_path / "appose_sr.tif")
+    here = predict(load_model("sim15"), dlsim.read_image(ROOT / "examples" / "demo_raw.tif").values).image
+    np.testing.assert_allclose(written.values, here, rtol=1e-4, atol=1e-3)
+    assert written.attrs["pixel_size_um"] == pytest.approx(0.03)
 
 
 def test_simulate_like(example, tmp_path):

@@ -37,6 +37,7 @@ class MacroAnswer:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.given = False  # by somebody else: the warm worker
         self._path = None if path is None else Path(path)
         self._results: list[Any] = []
         self._failed: list[dict[str, str | None]] = []

@@ -13,6 +13,7 @@ import click
 import dlsim_ij
 from dlsim_ij.cli import macro_answer
 from dlsim_ij.errors import DlsimError
+from dlsim_ij.worker.client import run_in_worker
 
 # The one-line helps stand here, so that `dlsim --help` imports no verb; a test keeps them true.
 VERBS = {
@@ -33,6 +34,7 @@ VERBS = {
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
     "fiji-install": "Put our macros and menu entries into a Fiji or an ImageJ, or take them out.",
     "models": "List the models: what each is for, trained on what, measured how.",
+    "serve": "Keep models and Java loaded: later calls use this worker by themselves.",
 }
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -104,14 +106,19 @@ def run(arguments: list[str]) -> int:
     """
     with macro_answer.asked_for_in(arguments) as answer:
         code = _run(arguments)
-        if answer is not None:
+        if answer is not None and not answer.given:
             macro_answer.print_line(answer.write(code))
     return code
 
 
 def _run(arguments: list[str]) -> int:
     try:
-        result: Any = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
+        result: Any = run_in_worker(arguments)
+        answer = macro_answer.current()
+        if result is None:
+            result = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
+        elif answer is not None:
+            answer.given = True  # the worker has written the files and printed the line
     except DlsimError as error:
         _show_refusal(error.message, error.hint, arguments)
         return REFUSED

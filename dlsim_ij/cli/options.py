@@ -44,7 +44,16 @@ def _json_or_macro(context: click.Context, _: click.Parameter, as_json: bool) ->
 
 
 def common(command: Command) -> Command:
-    """Add ``--json``, ``--macro``, ``-v`` and ``-q``, which every verb has."""
+    """Add ``--json``, ``--macro``, ``-v``, ``-q`` and ``--no-worker``, which every verb has."""
+    # both are read by the worker's client, before a verb is imported
+    command = click.option(
+        "--start-worker", is_flag=True, expose_value=False,
+        help="Start a warm worker if none runs, for this call and later ones (DLSIM_WORKER=auto).",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--no-worker", is_flag=True, expose_value=False,
+        help="Do without the warm worker, if one runs (dlsim serve; DLSIM_WORKER=off).",
+    )(command)  # fmt: skip
     command = click.option(
         "--macro-results", metavar="FILE", type=OutputPath, expose_value=False,
         help="With --macro: where results.json goes (default: a new temporary folder).",
