@@ -323,9 +323,7 @@ def _place(record: Mapping[str, Any]) -> str:
 
 def _show_error(name: str, message: str, hint: str | None) -> None:
     text = " ".join(message.split())
-    click.echo(f"error: {text if name in text else f'{name}: {text}'}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    options.show_failure(text if name in text else f"{name}: {text}", hint)
 
 
 def _say_what_is_unknown(plan: Plan) -> None:

@@ -339,7 +339,7 @@ def _text(record: Mapping[str, Any], name: str, heading: bool) -> str:
 
 def _show_error(name: str, message: str) -> None:
     text = " ".join(message.split())
-    click.echo(f"error: {text if name in text else f'{name}: {text}'}", err=True)
+    options.show_failure(text if name in text else f"{name}: {text}")
 
 
 def _show_plan(plan: Plan, maps: Path | None, csv_path: Path | None, as_json: bool) -> int:

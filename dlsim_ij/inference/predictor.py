@@ -14,11 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dlsim_ij.bundles import load_bundle
+from dlsim_ij.bundles.bundle import load_bundle, read_bundle
 from dlsim_ij.bundles.card import ModelCard
 from dlsim_ij.datasets.normalise import Scaling
 from dlsim_ij.errors import ModelError
 from dlsim_ij.images import bicubic_enlarge
+from dlsim_ij.inference import kept
 from dlsim_ij.inference.device import exact_inference
 from dlsim_ij.inference.network_input import Resize, known_input, make_input
 from dlsim_ij.inference.tiles import plan_axis
@@ -117,7 +118,12 @@ def load_model(
         The model is unknown, damaged, or does not tell how its input is made; or it has no BatchNorm to
         choose a mode of.
     """
-    bundle = load_bundle(name_or_path)
+    bundle = read_bundle(name_or_path)
+    key = kept.key_of((bundle.weights_path, bundle.card_path), device, batchnorm)
+    found = kept.find(key)
+    if found is not None:
+        return found
+    bundle = load_bundle(bundle.folder)  # read after the key was made: a change in between makes another key
     card = bundle.card
     if not known_input(card):
         raise ModelError(
@@ -133,7 +139,7 @@ def load_model(
         card = card.model_copy(update={"batchnorm": batchnorm})
     if chosen.type == "cpu":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(name=card.name, card=card, network=network, device=chosen)
+    return kept.keep(key, Model(name=card.name, card=card, network=network, device=chosen))
 
 
 def predict(
