@@ -108,7 +108,7 @@ def rows(engine: str, repeats: int, beside: bool) -> list[dict[str, Any]]:
         found.append(
             {
                 "what": "512 x 512: macro, to Python, back, macro with PyImageJ",
-                "ms": best_ms(_pyimagej_way(fiji), repeats),
+                "ms": best_ms(_pyimagej_way(fiji), repeats, time.process_time),
             }
         )
     square = images["512 x 512 float32"]
