@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -98,19 +98,10 @@ def run(arguments: list[str]) -> int:
         0 done; 1 finished but a check said no or an item failed (or a bug of ours); 2 refused;
         130 interrupted.
     """
-    code = _guarded(run_in_worker, arguments)
-    return _guarded(_run_here, arguments) or DONE if code is None else code
-
-
-def _run_here(arguments: list[str]) -> int:
-    result: Any = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
-    return result if isinstance(result, int) else DONE
-
-
-def _guarded(work: Callable[[list[str]], int | None], arguments: list[str]) -> int | None:
-    """Do `work`; return its exit code, or that of its error, which is shown; None if it did nothing."""
     try:
-        return work(arguments)
+        result: Any = run_in_worker(arguments)
+        if result is None:
+            result = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
     except DlsimError as error:
         _show_refusal(error.message, error.hint, arguments)
         return REFUSED
@@ -139,6 +130,7 @@ def _guarded(work: Callable[[list[str]], int | None], arguments: list[str]) -> i
             arguments,
         )
         return INCOMPLETE
+    return result if isinstance(result, int) else DONE
 
 
 def _show_refusal(message: str, hint: str | None, arguments: list[str]) -> None:
