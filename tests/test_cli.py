@@ -26,7 +26,7 @@ def test_help_explains_with_an_example(verb, capsys):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_table_of_verbs_says_what_the_verb_says(verb):
-    command = importlib.import_module(f"dlsim_ij.cli.{verb}").command
+    command = importlib.import_module(f"dlsim_ij.cli.{verb.replace('-', '_')}").command
     first = command.help.split("\n\n")[0].replace("\n", " ")
     assert VERBS[verb] == first
 
@@ -77,6 +77,7 @@ JSON_CALLS = [
     "recon demo_raw.tif -o other --dry-run",
     "dose demo_raw.tif -o dose --levels 1/2 --draws 1 --no-pictures",
     "srrf blinking.npy -o images --magnification 2",
+    "fiji-install imagej",
     "serve --stop",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
 ]
@@ -90,6 +91,8 @@ def work(tmp_path_factory):
         shutil.copy(ROOT / "examples" / name, folder)
     shutil.copytree(ROOT / "configs", folder / "configs")
     np.save(folder / "blinking.npy", np.random.default_rng(0).poisson(30, (10, 24, 24)).astype(np.uint16))
+    (folder / "imagej" / "macros").mkdir(parents=True)
+    (folder / "imagej" / "plugins").mkdir()
     (folder / "macro.ijm").write_text('print("log"); return "value";')
     words = ["run", str(folder / "demo_raw.tif"), "-o", str(folder / "made"), "--engine", "none", "-q"]
     assert run(words) == 0

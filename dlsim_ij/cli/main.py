@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 import dlsim_ij
+from dlsim_ij.cli import macro_answer
 from dlsim_ij.errors import DlsimError
 from dlsim_ij.worker.client import run_in_worker
 
@@ -31,6 +32,7 @@ VERBS = {
     "simulate": "Make raw SIM stacks with known truth.",
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
+    "fiji-install": "Put our macros and menu entries into a Fiji or an ImageJ, or take them out.",
     "models": "List the models: what each is for, trained on what, measured how.",
     "serve": "Keep models and Java loaded: later calls use this worker by themselves.",
 }
@@ -49,7 +51,8 @@ class Verbs(click.Group):
         """Import the file of the verb and return its command."""
         if cmd_name not in VERBS:
             return None
-        command = getattr(importlib.import_module(f"dlsim_ij.cli.{cmd_name}"), "command")  # noqa: B009
+        module = importlib.import_module(f"dlsim_ij.cli.{cmd_name.replace('-', '_')}")
+        command = getattr(module, "command")  # noqa: B009
         assert isinstance(command, click.Command)
         return command
 
@@ -87,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code (interface.md, section 1).
 
+    With ``--macro`` the last line on stdout is ``DLSIM OK <results.json>`` or ``DLSIM ERROR <why>``, also
+    when the command line itself is wrong.
+
     Parameters
     ----------
     arguments : list of str
@@ -98,10 +104,21 @@ def run(arguments: list[str]) -> int:
         0 done; 1 finished but a check said no or an item failed (or a bug of ours); 2 refused;
         130 interrupted.
     """
+    with macro_answer.asked_for_in(arguments) as answer:
+        code = _run(arguments)
+        if answer is not None and not answer.given:
+            macro_answer.print_line(answer.write(code))
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         result: Any = run_in_worker(arguments)
+        answer = macro_answer.current()
         if result is None:
             result = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
+        elif answer is not None:
+            answer.given = True  # the worker has written the files and printed the line
     except DlsimError as error:
         _show_refusal(error.message, error.hint, arguments)
         return REFUSED
@@ -136,6 +153,9 @@ def run(arguments: list[str]) -> int:
 def _show_refusal(message: str, hint: str | None, arguments: list[str]) -> None:
     if _wants_traceback(arguments):
         traceback.print_exc()
+    answer = macro_answer.current()
+    if answer is not None:
+        answer.refuse(message, hint)
     click.echo("error: " + " ".join(message.split()), err=True)
     if hint:
         click.echo("hint: " + " ".join(hint.split()), err=True)
