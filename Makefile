@@ -78,4 +78,4 @@ system:
 	@sh .ci/system-packages java imagej xvfb
 
 system-test:
-	@sh .ci/system-packages java imagej xvfb chromium
+	@sh .ci/system-packages java javac imagej xvfb chromium

@@ -27,6 +27,20 @@ def best_ms(work: Callable[[], Any], repeats: int) -> float:
     return 1e3 * min(times)
 
 
+def _pyimagej_way(fiji: Any) -> Callable[[], None]:
+    """Return what one `Ext.dlsim` call is without it: macro, image to Python, image back, macro."""
+    python, image = fiji.gateway.py, fiji.to_imageplus(np.zeros((512, 512), np.float32))
+    code = "#@output String done\ndone = 1;"
+
+    def work() -> None:
+        python.run_macro(code)
+        pixels = np.asarray(python.from_java(image))
+        python.to_imageplus(xr.DataArray(pixels, dims=("row", "col"))).close()
+        python.run_macro(code)
+
+    return work
+
+
 def rows(engine: str, repeats: int, beside: bool) -> list[dict[str, Any]]:
     from dlsim_ij.fiji import Fiji
 
@@ -78,14 +92,21 @@ def rows(engine: str, repeats: int, beside: bool) -> list[dict[str, Any]]:
                     "ms": best_ms(lambda there=there: python.from_java(there), repeats),
                 }
             )
+        found.append(
+            {"what": "the same way as Ext.dlsim, PyImageJ", "ms": best_ms(_pyimagej_way(fiji), repeats)}
+        )
     square = images["512 x 512 float32"]
     empty, call = "a = 1;", 'a = Ext.dlsim("nothing", "");'
-    verbs = {"nothing": lambda image, options: ""}
+    verbs = {"nothing": lambda image, options: "", "same": lambda image, options: image}
     without = best_ms(lambda: fiji.run_macro(empty), repeats)
     found.append({"what": "an empty macro", "ms": without})
     with_image = best_ms(lambda: fiji.run_macro(empty, image=square), repeats)
     called = best_ms(lambda: fiji.run_macro(call, image=square, verbs=verbs), repeats)
     found.append({"what": "one Ext.dlsim call on 512 x 512 float32", "ms": called - with_image})
+    there_and_back = best_ms(
+        lambda: fiji.run_macro('Ext.dlsim("same", ""); run("Close");', image=square, verbs=verbs), repeats
+    )
+    found.append({"what": "the same, and an image comes back", "ms": there_and_back - with_image})
     found.append(
         {"what": "resize x2 of 512 x 512 float32", "ms": best_ms(lambda: fiji.resize(square, 2), repeats)}
     )

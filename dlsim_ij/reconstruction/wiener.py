@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from dlsim_ij.acquisition.pattern_refine import refine_patterns
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern, separate_bands
+from dlsim_ij.reconstruction.fading import fading
 from dlsim_ij.reconstruction.wiener_filter import VENDOR, Curves, WienerFilter, apodisation, summed_strength
 
 FloatArray = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]
-_MARGIN_PX = 16
 
 
 def wiener_sim(
@@ -109,7 +109,7 @@ class WienerPlan:
         self._shape = (shape[0], shape[1])
         self._patterns = patterns
         self._weights = [first.weights(pattern) for pattern in patterns]
-        self._padding, self._window = _fading(self._shape)
+        self._padding, self._window = fading(self._shape)
         height, width = (len(part) for part in self._window)
         self._fine = (2 * height, 2 * width)
         curves = Curves(first, optics.cutoff_px)
@@ -200,20 +200,6 @@ def _check_frames(frames: FloatArray, patterns: Sequence[Pattern]) -> None:
 
 def _band_part(one: WienerFilter) -> tuple[object, ...]:
     return one.otf_damping, one.order_weights, one.notch_strength, one.notch_width
-
-
-def _fading(shape: tuple[int, int]) -> tuple[list[tuple[int, int]], list[FloatArray]]:
-    """Return how much border to mirror along each axis, and the window that fades it."""
-    padding, window = [], []
-    for side in shape:
-        padded_side = scipy.fft.next_fast_len(side + 2 * _MARGIN_PX, real=True)
-        padded_side += padded_side % 2
-        before = (padded_side - side) // 2
-        after = padded_side - side - before
-        rise, fall = (np.sin(np.pi / 2 * (np.arange(n) + 0.5) / n) ** 2 for n in (before, after))
-        window.append(np.concatenate([rise, np.ones(side), fall[::-1]]).astype(np.float32))
-        padding.append((before, after))
-    return padding, window
 
 
 def _double(spectrum: ComplexArray) -> ComplexArray:

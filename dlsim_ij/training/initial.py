@@ -22,7 +22,8 @@ def start_from(network: nn.Module, model: str) -> None:
     Parameters
     ----------
     network : torch.nn.Module
-        Its own weights are replaced; those of its intervals stay fresh if the model has none.
+        Its own weights are replaced; those of its intervals stay fresh if the model has none, and the
+        model's are left away if it tells no intervals.
     model : str
         Shipped name or folder.
 
@@ -33,8 +34,11 @@ def start_from(network: nn.Module, model: str) -> None:
     """
     bundle = load_bundle(model)
     theirs = bundle.create().state_dict()
-    if not any(name.startswith(_INTERVALS) for name in theirs):
-        theirs |= {name: own for name, own in network.state_dict().items() if name.startswith(_INTERVALS)}
+    fresh = {name: own for name, own in network.state_dict().items() if name.startswith(_INTERVALS)}
+    if not fresh:
+        theirs = {name: own for name, own in theirs.items() if not name.startswith(_INTERVALS)}
+    elif not any(name.startswith(_INTERVALS) for name in theirs):
+        theirs |= fresh
     try:
         network.load_state_dict(theirs)
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Fresh processes: scripts, for what a process can do only once (start and end Java), and a real ImageJ."""
+"""Fresh processes (scripts, a real ImageJ), for what a process can do only once; doubles of plugins."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
+from dlsim_ij.fiji import locate
 from dlsim_ij.fiji.display import VirtualDisplay
 from dlsim_ij.fiji.install import install_macros
-from dlsim_ij.fiji.locate import find
+
+STAND_INS = Path(__file__).parent / "stand_ins"
+CONFIG = 'Plugins>NanoJ-SQUIRREL, "Calculate Error-Map, RSE and RSP", ErrorMap_\n'
 
 HEAD = """
 import sys, time
@@ -63,6 +69,51 @@ def path_without_xvfb(tmp_path: Path) -> str:
     folder.mkdir()
     (folder / "java").symlink_to(os.path.realpath(shutil.which("java")))
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def imagej_jar():
+    """Return the path of the plain ImageJ."""
+    return locate.find(None, "imagej").path
+
+
+@pytest.fixture(scope="module")
+def plugin_jars(tmp_path_factory, imagej_jar):
+    """Compile the doubles; return their two jars."""
+    javac = shutil.which("javac")
+    assert javac is not None, "no Java compiler: apt install default-jdk"
+    built = tmp_path_factory.mktemp("built")
+    sources = map(str, sorted(STAND_INS.glob("*.java")))
+    subprocess.run([javac, "-cp", imagej_jar, "-d", built, *sources], check=True, timeout=120)
+    jars = {}
+    for stem, name in (
+        ("ErrorMap_", "NanoJ_SQUIRREL_.jar"),
+        ("ImageDecorrelationAnalysis_", "ImDecorr_.jar"),
+    ):
+        jars[stem] = built / name
+        files = sorted(built.glob(f"{stem}*.class"))
+        with zipfile.ZipFile(jars[stem], "w") as jar:
+            for file in files:
+                jar.write(file, file.name)
+            if stem == "ErrorMap_":
+                jar.writestr("plugins.config", CONFIG)
+    return list(jars.values())
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Write a reference, its fine image and three planes for the resolution."""
+    rng = np.random.default_rng(0)
+    fine = rng.gamma(1, size=(64, 64)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "fine.tif", fine, imagej=True)
+    coarse = 100 + 3 * fine.reshape(32, 2, 32, 2).mean(axis=(1, 3))
+    tifffile.imwrite(tmp_path / "coarse.tif", coarse, imagej=True)
+    planes = np.stack([fine / fine.mean() * mean for mean in (0.25, 2000)]).astype(np.float32)
+    metadata = {"axes": "TYX", "unit": "um"}
+    tifffile.imwrite(
+        tmp_path / "planes.tif", planes, imagej=True, resolution=(1 / 0.05, 1 / 0.05), metadata=metadata
+    )
+    return tmp_path
 
 
 # Runs "VERB ARGUMENT" lines, or "open PATH", and says what came of each.
@@ -126,7 +177,7 @@ class ImageJ:
 
     def java(self, *words: str, display: str | None = None) -> tuple[list[str], dict[str, str]]:
         """Return the command line of this ImageJ, and its environment."""
-        installation = find(engine="imagej")
+        installation = locate.find(engine="imagej")
         assert installation is not None
         java = shutil.which("java")
         assert java is not None

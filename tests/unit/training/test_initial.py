@@ -31,6 +31,18 @@ def test_a_network_starts_with_the_models_images(images_only):
     torch.testing.assert_close(network(x)[:, :1], load_bundle(images_only).create()(x))
 
 
+def test_images_alone_can_be_taken_from_a_model_with_intervals(tmp_path, images_only):
+    with_intervals = create_network("native", **OPTIONS, interval=True)
+    start_from(with_intervals, str(images_only))
+    card = load_bundle(images_only).card.model_dump(exclude={"weights_sha256"}) | {"name": "both"}
+    card["architecture"] = {"name": "native", "options": {**OPTIONS, "interval": True}}
+    save_bundle(tmp_path / "both", with_intervals, card)
+    network = create_network("native", **OPTIONS)
+    start_from(network, str(tmp_path / "both"))
+    x = torch.randn(1, 3, 16, 16)
+    torch.testing.assert_close(network(x), load_bundle(images_only).create()(x))
+
+
 def test_another_architecture_is_refused(images_only):
     with pytest.raises(ModelError, match="do not fit this network"):
         start_from(create_network("native", **{**OPTIONS, "width": 8}), str(images_only))
