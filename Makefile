@@ -40,6 +40,7 @@ lint: setup-dev
 bench: setup-dev system
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/worker.py
+	$(BIN)/python benchmarks/macro_call.py
 	$(BIN)/python benchmarks/bridge.py
 	$(BIN)/python benchmarks/resize.py
 	$(BIN)/python benchmarks/decorrelation.py

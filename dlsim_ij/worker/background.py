@@ -46,6 +46,7 @@ def start(place: Place, arguments: Sequence[str] = ()) -> WorkerFile:
         ended = process.poll() is not None
         worker = place.read()
         if worker is not None:  # ours, or that of somebody who was quicker
+            process.returncode = 0  # it is to outlive us, which Popen would warn of
             return worker
         if ended:
             raise WorkerError(f"it ended at once: {_error_in(place, where)}", f"see {place.log}")

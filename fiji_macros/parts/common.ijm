@@ -166,7 +166,9 @@ function endDialog(answers) {
             setValue_(answers[k], "true");
         else
             setValue_(answers[k], "false");
-        call("ij.Prefs.set", preference(answers[k]), value(answers[k]));
+        // an old path would hide the open image, an old "yes" would overwrite
+        if (answers[k] != "input" && answers[k] != "overwrite")
+            call("ij.Prefs.set", preference(answers[k]), value(answers[k]));
     }
     call("ij.Prefs.savePreferences");
     recordCall();
