@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from pathlib import Path
 
 import dlsim_ij as dlsim
@@ -62,6 +63,40 @@ def timed(what: str, words: list[str], folder: Path, repeats: int) -> dict[str, 
     }
 
 
+def from_imagej(what: str, calls: list[str], folder: Path, repeats: int) -> dict[str, object]:
+    """Time expressions of the macro language in an ImageJ of its own, after it has started."""
+    from dlsim_ij.fiji import locate
+
+    installation = locate.find(None, "imagej")
+    if installation is None:
+        raise SystemExit("no ImageJ was found: apt install libij-java")
+    lines = "".join(
+        f'begin = getTime(); {call}; text = text + (getTime() - begin) + "\\n";\n' for call in calls
+    )
+    (folder / "times.ijm").write_text(f'text = "";\n{lines}File.saveString(text, "{folder}/times.txt");')
+    java = ["java", "-Djava.awt.headless=true", "-cp", str(installation.path), "ij.ImageJ", "-batch"]
+    best: list[float] = []
+    for _ in range(repeats):
+        subprocess.run([*java, str(folder / "times.ijm")], cwd=folder, check=True, capture_output=True)
+        best += [int(word) / 1000 for word in (folder / "times.txt").read_text().split()]
+    return {"what": f"ImageJ: {what}", "wall_s": min(best)}
+
+
+def macro_calls(words: list[str]) -> list[str]:
+    words = [sys.executable, "-m", "dlsim_ij", *words]
+    return ["exec(" + ", ".join(json.dumps(word) for word in words) + ")"]
+
+
+def url_calls(words: list[str], folder: Path) -> list[str]:
+    from dlsim_ij.worker.place import Place
+
+    worker = Place().read()
+    assert worker is not None
+    asked = [("token", worker.token), ("folder", str(folder)), *(("arg", word) for word in words)]
+    url = f"{worker.address}/run?{urllib.parse.urlencode(asked)}&id="
+    return [f'File.openUrlAsString("{url}" + getTime())']
+
+
 def measure(folder: Path, repeats: int, java: bool) -> list[dict[str, object]]:
     raw = dlsim.read_image(ROOT / "examples" / "demo_raw.tif")
     dlsim.write_image(folder / "raw.tif", raw[:, :128, :128])
@@ -77,6 +112,10 @@ def measure(folder: Path, repeats: int, java: bool) -> list[dict[str, object]]:
     found = [
         timed(f"{name}: no worker", [*words, "--no-worker"], folder, repeats) for name, words in calls.items()
     ]
+    predict = calls["predict, 15 x 128 x 128"]
+    if java:
+        cold = macro_calls([*predict, "--no-worker"])
+        found.append(from_imagej("exec of predict, no worker", cold, folder, repeats))
     begin = time.perf_counter()
     command(["serve", "--background", "--model", "sim15", *(["--java"] if java else [])], folder)
     found.append({"what": "serve --background comes back", "wall_s": round(time.perf_counter() - begin, 3)})
@@ -88,6 +127,10 @@ def measure(folder: Path, repeats: int, java: bool) -> list[dict[str, object]]:
         for name, words in calls.items():
             found.append(timed(f"{name}: first with worker", words, folder, 1))
             found.append(timed(f"{name}: with worker", words, folder, repeats))
+        if java:
+            found.append(from_imagej("exec of predict, with worker", macro_calls(predict), folder, repeats))
+            asked = url_calls(predict, folder)
+            found.append(from_imagej("predict by openUrlAsString", asked, folder, repeats))
     finally:
         command(["serve", "--stop"], folder)
     return found
