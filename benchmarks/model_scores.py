@@ -4,6 +4,8 @@
     python benchmarks/model_scores.py sim15 --geometry sample two-beam any --fields 32
     python benchmarks/model_scores.py sim15 lowlight sim3 --write docs/models.md --short README.md --cards
 
+With --rows FILE, what was measured is kept there, and models of the same weights are not measured again.
+
 Truth is the clean object (`object_target`) for a model's image "object", and the noise-free Wiener image for
 "wiener". PSNR after least-squares gain and offset, in the range of the truth; means over the fields. The
 gain is that over the best of the three Wiener presets.
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,52 @@ def measure(models: Mapping[str, Model], fields: int, geometry: str, levels: tup
                         inside = error <= HALF_WIDTH_SD * made.uncertainty[INNER]
                         row[f"{name} {target} within"].append(float(inside.mean()))
     return rows
+
+
+class Kept:
+    """Rows of earlier calls, by the sum of a model's weights; without a file, those of this call."""
+
+    def __init__(self, path: Path | None, fields: int) -> None:
+        self._path, self._fields = path, fields
+        told = json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+        # other fields are other rows
+        self._known: dict[str, dict[str, list[float]]] = told if told.get("fields") == fields else {}
+
+    def has(self, model: Model, geometry: str, levels: Sequence[float]) -> bool:
+        """Whether the model was measured there."""
+        return all(
+            f"{_name(geometry, structure, level)}/{model.card.weights_sha256}" in self._known
+            for structure in STRUCTURES
+            for level in levels
+        )
+
+    def add(self, models: Mapping[str, Model], geometry: str, rows: Rows) -> None:
+        """Keep rows, each column with the weights it is of; those of the presets with no weights."""
+        for (_, structure, photons), row in rows.items():
+            place = _name(geometry, structure, photons)
+            self._known[place] = {key: v for key, v in row.items() if key.startswith("Wiener ")}
+            for name, model in models.items():
+                own = {key.removeprefix(name): v for key, v in row.items() if key.startswith(f"{name} ")}
+                self._known[f"{place}/{model.card.weights_sha256}"] = own
+        if self._path is not None:
+            write_json(self._path, {**self._known, "fields": self._fields}, overwrite=True)
+
+    def rows(self, geometry: str, levels: Sequence[float], models: Mapping[str, Model]) -> Rows:
+        """Return the rows of these models, as `measure` does."""
+        found: Rows = {}
+        for structure in STRUCTURES:
+            for level in sorted(levels, reverse=True):
+                place = _name(geometry, structure, level)
+                row = dict(self._known[place])
+                for name, model in models.items():
+                    own = self._known[f"{place}/{model.card.weights_sha256}"]
+                    row |= {f"{name}{key}": values for key, values in own.items()}
+                found[geometry, structure, level] = row
+        return found
+
+
+def _name(geometry: str, structure: str, level: float) -> str:
+    return f"{geometry}/{structure}/{level:g}"
 
 
 def quality_table(rows: Rows, models: Mapping[str, Model], target: str) -> str:
@@ -150,15 +198,20 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=32)
     parser.add_argument("--geometry", nargs="*", default=["sample"], choices=["sample", "two-beam", "any"])
     parser.add_argument("--levels", type=float, nargs="*", default=list(LEVELS))
+    parser.add_argument("--rows", type=Path, metavar="FILE", help="keep what was measured there")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page")
     parser.add_argument("--short", type=Path, metavar="PAGE", help="put a short table into this page")
     parser.add_argument("--cards", action="store_true", help="put the scores into the models' cards")
     given = parser.parse_args()
     torch.set_num_threads(1)
     models = {name: load_model(name) for name in given.models}
+    kept = Kept(given.rows, given.fields)
     rows: Rows = {}
     for geometry in given.geometry:
-        rows |= measure(models, given.fields, geometry, tuple(given.levels))
+        new = {name: model for name, model in models.items() if not kept.has(model, geometry, given.levels)}
+        if new:
+            kept.add(new, geometry, measure(new, given.fields, geometry, tuple(given.levels)))
+        rows |= kept.rows(geometry, given.levels, models)
     tables = {
         "object-gains": quality_table(rows, models, "object"),
         "wiener-gains": quality_table(rows, models, "wiener"),

@@ -1,7 +1,7 @@
 """`srrf5` and SRRF of the same five frames, measured against SRRF of 200: the tables of docs/srrf5.md.
 
 python benchmarks/srrf5.py [--fields 32] [--model srrf5] [--field-px 64] [--structure NAME ...] [--json FILE]
-    [--write docs/srrf5.md]
+    [--write docs/srrf5.md] [--strip docs/images/srrf5.png]
 
 Fields come from seeds that no training uses. Every image is compared with the SRRF image (TRA, x5) of all 200
 frames above their background, 4 camera pixels within the border: PSNR after the best gain and offset, in the
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from doc_tables import put
+from PIL import Image
 from scipy import ndimage
 
 from dlsim_ij.datasets.blinking_fields import group_starts, make_field
@@ -36,6 +37,7 @@ LIGHT = {  # photo-electrons at the bright level of the mean of five
 }
 _SEED = 20_260_128  # no training has it
 _BORDER_PX = 4
+_STRIP_PX, _GREYS = 48, 32
 
 
 def measure(structure: str, place: int, number: int, side_px: int, model: Model) -> dict[str, Any]:
@@ -69,6 +71,27 @@ def measure(structure: str, place: int, number: int, side_px: int, model: Model)
             "resolution_px": None if resolution is None else resolution / MAGNIFICATION,
         }
     return row
+
+
+def draw_strip(model: Model, path: Path) -> None:
+    """Write one field of every structure: mean of five frames, SRRF of them, the network, SRRF of 200."""
+    inner = slice(MAGNIFICATION * _BORDER_PX, -MAGNIFICATION * _BORDER_PX)
+    rows = []
+    for place, structure in enumerate(STRUCTURES):
+        rng = np.random.default_rng([_SEED, place, 0])
+        field = make_field(structure, _STRIP_PX, rng)
+        (start,) = group_starts(1, rng)
+        raw = field.raw[start : start + N_FRAMES]
+        signal, _ = normalised_signal(raw)
+        mean = signal.mean(axis=0).repeat(MAGNIFICATION, 0).repeat(MAGNIFICATION, 1)
+        panels = (mean, radiality_image(signal, threads=1), predict(model, raw, threads=1).image, field.truth)
+        rows.append(np.hstack([_grey(one[inner, inner]) for one in panels]))
+    Image.fromarray(np.vstack(rows)).quantize(_GREYS).save(path, optimize=True)
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(image, (1, 99.7))
+    return np.clip(255 * (image - low) / (high - low), 0, 255).astype(np.uint8)
 
 
 def structure_table(rows: list[dict[str, Any]]) -> str:
@@ -132,8 +155,11 @@ def main() -> None:
     parser.add_argument("--structure", nargs="+", choices=STRUCTURES, default=STRUCTURES)
     parser.add_argument("--json", type=Path, help="write every field's numbers there")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page")
+    parser.add_argument("--strip", type=Path, metavar="PNG", help="draw one field of every structure")
     words = parser.parse_args()
     model = load_model(words.model, device="cpu")
+    if words.strip:
+        draw_strip(model, words.strip)
     rows = [
         measure(name, STRUCTURES.index(name), number, words.field_px, model)
         for name in words.structure

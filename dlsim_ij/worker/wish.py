@@ -13,6 +13,8 @@ CARDS = "CUDA_VISIBLE_DEVICES"
 
 # verbs that start Java if there is one, without being asked to
 _VERBS = frozenset(["run", "prepare", "macro"])
+# verbs that, asked for an engine, want the windows of published plugins
+_PLUGIN_VERBS = frozenset(["resolution", "squirrel"])
 _SETTINGS = ("JAVA_HOME", "DLSIM_IJ_JAR", "DLSIM_IMGLYB", "DLSIM_JAVA_HEAP", "DLSIM_JAVA_OPTIONS")
 
 
@@ -47,19 +49,24 @@ def wish_of(arguments: Sequence[str], settings: Mapping[str, str]) -> Wish:
     True
     >>> wish_of(["macro", "a.ijm", "--engine", "imagej"], {}).java[:2]
     ('imagej', None)
+    >>> wish_of(["squirrel", "--engine", "fiji"], {}).java == wish_of(["macro", "--engine", "fiji"], {}).java
+    False
     """
     given = {name: _option(arguments, name) for name in ("--engine", "--fiji")}
     cards = settings.get(CARDS)
     uses_java = any(given.values()) or bool(_VERBS & set(arguments[:1]))
     if given["--engine"] == "none" or not uses_java:
         return Wish(cards, None)
-    return Wish(cards, java_wish(given["--engine"], given["--fiji"], settings))
+    offscreen = bool(_PLUGIN_VERBS & set(arguments[:1])) or "--offscreen" in arguments
+    return Wish(cards, java_wish(given["--engine"], given["--fiji"], settings, offscreen=offscreen))
 
 
-def java_wish(engine: str | None, path: str | None, settings: Mapping[str, str]) -> tuple[str | None, ...]:
+def java_wish(
+    engine: str | None, path: str | None, settings: Mapping[str, str], *, offscreen: bool = False
+) -> tuple[str | None, ...]:
     """Return what tells one Java from another."""
-    place = path or settings.get("DLSIM_FIJI")
-    return engine or "auto", place, *(settings.get(name) for name in _SETTINGS)
+    place, mode = path or settings.get("DLSIM_FIJI"), "offscreen" if offscreen else None
+    return engine or "auto", place, mode, *(settings.get(name) for name in _SETTINGS)
 
 
 def _option(arguments: Sequence[str], name: str) -> str | None:

@@ -3,6 +3,7 @@
 The folders' name holds whatever a shell would trip over; nothing is ever run by one.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from dlsim_ij.errors import MacroError
 
 pytestmark = pytest.mark.jvm
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = "Zelle ü & \"1\"; $(touch pwned) 'y' [z]"
 
 
@@ -155,7 +157,20 @@ def test_from_the_command_line(fiji, imagej, folder, capfd):
     assert "nothing.tif does not exist" in capfd.readouterr().err
 
 
+def test_the_macro_of_ones_own_on_the_page(fiji, imagej, folder, tmp_path):
+    page = (ROOT / "docs" / "macros.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^    said = exec\(.*?(?=\n\n)", page, re.DOTALL | re.MULTILINE)
+    for shown, here in {
+        "/home/me/dlsim/bin/dlsim": imagej.installed.command[0],
+        "/data/cell.tif": folder / "made" / "microtubules_001_truth.tif",
+        "/tmp/r": tmp_path / "r",
+    }.items():
+        assert shown in block
+        block = block.replace(shown, str(here).replace('"', '\\"'))
+    assert float(fiji.run_macro(block).log) > 0
+
+
 def test_the_macros_are_as_their_parts_say():
-    build = Path(__file__).parents[2] / "fiji_macros" / "build.py"
+    build = ROOT / "fiji_macros" / "build.py"
     done = subprocess.run([sys.executable, build, "--check"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

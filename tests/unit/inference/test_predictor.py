@@ -276,12 +276,12 @@ def test_gain_scales_the_uncertainty_too(two_images, stack):
 
 def test_three_frames_want_their_patterns(tmp_path, stack):
     torch.manual_seed(4)
-    network = create_network("native", in_channels=23, width=4)
+    network = create_network("native", in_channels=19, width=4)
     torch.nn.init.normal_(network.head.weight, std=0.05)
     card = {
         **WIENER_CARD,
-        "architecture": {"name": "native", "options": {"in_channels": 23, "width": 4}},
-        "in_channels": 23,
+        "architecture": {"name": "native", "options": {"in_channels": 19, "width": 4}},
+        "in_channels": 19,
         "input": {"kind": "three-frames", "n_angles": 3, "n_phases": [5, 3]},
     }
     save_bundle(tmp_path / "three", network, card)
