@@ -94,7 +94,7 @@ def url_calls(words: list[str], folder: Path) -> list[str]:
     assert worker is not None
     asked = [("token", worker.token), ("folder", str(folder)), *(("arg", word) for word in words)]
     url = f"{worker.address}/run?{urllib.parse.urlencode(asked)}&id="
-    return [f'File.openUrlAsString("{url}" + getTime())']
+    return [f'File.openUrlAsString("{url}" + d2s(getTime(), 0))']
 
 
 def measure(folder: Path, repeats: int, java: bool) -> list[dict[str, object]]:

@@ -22,7 +22,6 @@ import json
 import os
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from dlsim_ij.worker.protocol import LARGEST_JOB, LINES, Request, settings_of
 
 BODY_SECONDS = 10.0  # a body comes at once, or not from a client of ours
 QUIET_SECONDS = 15.0  # after which a connection that has asked nothing is closed
-MOST_KEPT = 8  # answers to GET /run
+KEPT_SECONDS = 10.0  # after which an id of GET /run is forgotten
 _LARGEST_LINE = 64 * 2**10  # bytes of a request's first line, and of a header
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -62,7 +61,7 @@ class Server:
         self._jobs, self._token, self._facts, self._stop = jobs, token.encode(), facts, stop
         self._hosts: frozenset[str] = frozenset()
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()  # transports of those with the token
-        self._asked: OrderedDict[str, asyncio.Task[tuple[str, bytes]]] = OrderedDict()  # GET /run, by id
+        self._asked: dict[str, tuple[Request, asyncio.Task[tuple[str, bytes]]]] = {}  # GET /run, by id
         app = web.Application(middlewares=[self._guard], client_max_size=LARGEST_JOB)
         app.router.add_post("/jobs", self._post_job)
         app.router.add_post(r"/jobs/{name:\d{1,12}}/cancel", self._cancel)
@@ -166,25 +165,30 @@ class Server:
         arguments, name = request.query.getall("arg", []), request.query.get("id", "")
         if not (arguments and name) or set(request.query) - {"arg", "token", "folder", "id"}:
             return _refusal(400, "give id=..., new for each job, arg=... for each word, perhaps folder=...")
-        task = self._asked.get(name)
-        if task is None:
-            given = {
-                "arguments": arguments,
-                "folder": request.query.get("folder") or str(Path.home()),
-                "settings": settings_of(os.environ),
-            }
-            try:
-                job = self._jobs.submit(Request.from_json(json.dumps(given).encode()))
-            except ValueError as error:
-                return _refusal(400, str(error))
-            except FullError as error:
-                return _refusal(503, str(error))
-            task = self._asked[name] = asyncio.create_task(_collected(job))
-            while len(self._asked) > MOST_KEPT:
-                self._asked.popitem(last=False)
+        given = {
+            "arguments": arguments,
+            "folder": request.query.get("folder") or str(Path.home()),
+            "settings": settings_of(os.environ),
+        }
+        try:
+            wanted = Request.from_json(json.dumps(given).encode())
+            asked, task = self._asked.get(name, (wanted, None))
+            if asked != wanted:
+                return _refusal(409, "this id belongs to another job")
+            if task is None:
+                task = asyncio.create_task(_collected(self._jobs.submit(wanted)))
+                task.add_done_callback(lambda _: self._forget_soon(name))
+                self._asked[name] = wanted, task
+        except ValueError as error:
+            return _refusal(400, str(error))
+        except FullError as error:
+            return _refusal(503, str(error))
         exit_code, out = await asyncio.shield(task)
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Exit-Code": exit_code, **_PRIVATE}
         return web.Response(body=out, headers=headers)
+
+    def _forget_soon(self, name: str) -> None:
+        asyncio.get_running_loop().call_later(KEPT_SECONDS, self._asked.pop, name, None)
 
 
 async def _collected(job: Job) -> tuple[str, bytes]:

@@ -91,6 +91,7 @@ def test_a_get_request_runs_a_command_for_a_macro(worker, folder):
         assert code == 200
         assert json.loads(body)["image"] == "image_0.npy"
     assert worker.status()["done"] == before + 1
+    assert worker.ask("GET", f"/run?{query}&arg=-q", Authorization=None)[0] == 409
 
 
 def memory_kb(pid):
