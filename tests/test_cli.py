@@ -26,7 +26,7 @@ def test_help_explains_with_an_example(verb, capsys):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_table_of_verbs_says_what_the_verb_says(verb):
-    command = importlib.import_module(f"dlsim_ij.cli.{verb}").command
+    command = importlib.import_module(f"dlsim_ij.cli.{verb.replace('-', '_')}").command
     first = command.help.split("\n\n")[0].replace("\n", " ")
     assert VERBS[verb] == first
 

@@ -76,7 +76,7 @@ def test_commands_that_are_only_shown_exist(page):
     """Those need data of the user; verb and options are checked, and files of the repository."""
     for words in commands(page):
         assert words[1] in VERBS, words
-        command = importlib.import_module(f"dlsim_ij.cli.{words[1]}").command
+        command = importlib.import_module(f"dlsim_ij.cli.{words[1].replace('-', '_')}").command
         known = {
             flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)
         }
@@ -90,9 +90,9 @@ def test_commands_that_are_only_shown_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_options_named_in_the_text_exist(page):
     """`dlsim VERB --option` in running text."""
-    for verb, rest in re.findall(r"`dlsim ([a-z]+)([^`]*)`", text_of(page)):
+    for verb, rest in re.findall(r"`dlsim ([a-z][a-z-]*)([^`]*)`", text_of(page)):
         assert verb in VERBS, f"dlsim {verb}"
-        command = importlib.import_module(f"dlsim_ij.cli.{verb}").command
+        command = importlib.import_module(f"dlsim_ij.cli.{verb.replace('-', '_')}").command
         known = {flag for parameter in command.params for flag in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known | {"--help"}, f"dlsim {verb}{rest}"
 

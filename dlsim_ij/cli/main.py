@@ -31,6 +31,7 @@ VERBS = {
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
     "models": "List the models: what each is for, trained on what, measured how.",
+    "export-bmz": "Write a model as a BioImage Model Zoo package, for deepImageJ and others.",
 }
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -47,7 +48,8 @@ class Verbs(click.Group):
         """Import the file of the verb and return its command."""
         if cmd_name not in VERBS:
             return None
-        command = getattr(importlib.import_module(f"dlsim_ij.cli.{cmd_name}"), "command")  # noqa: B009
+        module = importlib.import_module(f"dlsim_ij.cli.{cmd_name.replace('-', '_')}")
+        command = getattr(module, "command")  # noqa: B009
         assert isinstance(command, click.Command)
         return command
 
