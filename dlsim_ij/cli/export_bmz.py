@@ -11,13 +11,18 @@ from dlsim_ij.cli import options
 
 @click.command(epilog="Example: dlsim export-bmz sim15 -o sim15.zip")
 @click.argument("model")
-@click.option("-o", "--output", required=True, type=options.OutputPath, metavar="FILE", help="The zip to write.")
+@click.option(
+    "-o", "--output", required=True, type=options.OutputPath, metavar="FILE", help="The zip to write."
+)
 @click.option(
     "--author", "authors", multiple=True, metavar="NAME",
     help="Who made the model; may be given several times (default: of shipped models, their developers).",
 )  # fmt: skip
 @click.option(
-    "--test/--no-test", default=True, show_default=True, help="Have bioimageio.core (extra bmz) test the package."
+    "--test/--no-test",
+    default=True,
+    show_default=True,
+    help="Have bioimageio.core (extra bmz) test the package.",
 )
 @options.threads
 @options.overwrite

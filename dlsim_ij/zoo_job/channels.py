@@ -135,7 +135,7 @@ def _srrf_channels(_: ModelCard) -> Iterator[Channel]:
         for column in range(MAGNIFICATION):
             yield Channel(
                 f"srrf_y{row}x{column}",
-                f"SRRF image of the five frames, every {MAGNIFICATION}th pixel from row {row}, column {column}",
+                f"SRRF image, every {MAGNIFICATION}th pixel from row {row}, column {column}",
             )
     for number in range(N_FRAMES):
         yield Channel(f"frame{number}", f"frame {number} in the order of brightness, dimmest first")

@@ -81,8 +81,8 @@ def check_package(path: Path) -> ZooTest:
     for kind, difference in differences.items():
         if not difference <= SAME_PIXELS:
             raise ModelError(
-                f"run by bioimageio.core, the {kind} weights differ from dlsim by {difference:.2g} of the image's "
-                f"largest value, more than {SAME_PIXELS:g}",
+                f"run by bioimageio.core, the {kind} weights differ from dlsim by {difference:.2g} of the "
+                f"image's largest value, more than {SAME_PIXELS:g}",
                 "tell the developers: the network does not trace as it runs",
             )
     return ZooTest(
@@ -123,7 +123,7 @@ def _reasons(details: Any) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep what these libraries say to themselves: progress for terminals, and warnings about their own parts."""
+    """Silence these libraries: progress for terminals, and warnings about their own parts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from loguru import logger

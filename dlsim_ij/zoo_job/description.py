@@ -133,15 +133,18 @@ def _tags(card: ModelCard) -> list[str]:
 
 def _input(facts: Facts, test: dict[str, str]) -> dict[str, Any]:
     sizes = facts.sizes
-    side = {"min": sizes.min_px, "step": sizes.step_px}
+
+    def axis(name: str) -> dict[str, Any]:
+        return {"type": "space", "id": name, "size": {"min": sizes.min_px, "step": sizes.step_px}}
+
     described: dict[str, Any] = {
         "id": "channels",
         "description": "made by dlsim_ij of one raw stack, see README.md",
         "axes": [
             {"type": "batch"},
             {"type": "channel", "id": "channel", "channel_names": [c.name for c in facts.inputs]},
-            {"type": "space", "id": "y", "size": side},
-            {"type": "space", "id": "x", "size": side},
+            axis("y"),
+            axis("x"),
         ],
         "test_tensor": test,
         "data": {"type": "float32"},

@@ -139,7 +139,9 @@ def _wanting(facts: Facts) -> tuple[str, ...]:
     if not facts.authors:
         found.append("no author is named: give --author NAME before you share the package")
     if facts.licence is None:
-        found.append("the model's card states no licence: set 'licence' in model.json before you share the package")
+        found.append(
+            "the model's card states no licence: set 'licence' in model.json before you share the package"
+        )
     return tuple(found)
 
 

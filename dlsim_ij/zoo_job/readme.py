@@ -63,22 +63,22 @@ def _input(facts: Facts) -> str:
             return f"{text} Give camera counts: the package divides them by {maxima[0]:g}."
         return f"{text} They are normalised by dlsim_ij, see below: the package does not do it."
     return (
-        f"The network does not see raw frames but {count} channels that dlsim_ij makes of them, normalised to the "
-        "field's own brightness. The package does not make them: give it channels, not frames."
+        f"The network does not see raw frames but {count} channels that dlsim_ij makes of them, normalised "
+        "to the field's own brightness. The package does not make them: give it channels, not frames."
     )
 
 
 def _sizes(facts: Facts) -> str:
     sizes = facts.sizes
     text = (
-        f"Axes batch, channel, y, x; float32. Sides y and x are {sizes.min_px} + n x {sizes.step_px} pixels. A "
-        f"field of another size is padded by repeating its border; the output is cut accordingly."
+        f"Axes batch, channel, y, x; float32. Sides y and x are {sizes.min_px} + n x {sizes.step_px} pixels. "
+        "Pad a field of another size by repeating its border, and cut the output accordingly."
     )
     if not sizes.halo_px:
         return text + " The network normalises by the whole image, so it must not run on tiles."
     return text + (
-        f" An input pixel acts up to {sizes.halo_px} pixels far: tiles that overlap by that much (the halo in "
-        "rdf.yaml) give exactly what the whole field gives."
+        f" An input pixel acts up to {sizes.halo_px} pixels far: tiles with a margin of that much (the halo "
+        f"in rdf.yaml) that start on multiples of {sizes.step_px} give what the whole field gives."
     )
 
 
@@ -95,8 +95,8 @@ def _recipe(facts: Facts) -> str:
     if card.input["kind"] not in ("raw-frames", "srrf-channels"):
         patterns = (
             "\n\nWithin it the illumination patterns are fitted (`dlsim_ij.acquisition.fit_patterns`), and "
-            "`dlsim_ij.datasets.inputs.network_inputs(frames, patterns, optics, kind)` makes the channels, with "
-            f'`kind="{card.input["kind"]}"`; give `patterns=` and `optics=` to use your own.'
+            "`dlsim_ij.datasets.inputs.network_inputs(frames, patterns, optics, kind)` makes the channels, "
+            f'with `kind="{card.input["kind"]}"`; give `patterns=` and `optics=` to use your own.'
         )
     return f"""A stack for it has {order}. With dlsim_ij installed:
 
@@ -121,7 +121,11 @@ def _given(card: ModelCard) -> str:
 
 def _output(facts: Facts) -> str:
     card = facts.card
-    text = f"The output has {card.scale} times the side of the input." if card.scale > 1 else "Same size as the input."
+    text = (
+        f"The output has {card.scale} times the side of the input."
+        if card.scale > 1
+        else "Same size as the input."
+    )
     if seed_maxima(card) is not None:
         text += " In counts of the data that it was trained on."
     else:
@@ -163,14 +167,19 @@ def _validation(scores: Mapping[str, Any]) -> list[str]:
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
             head = list(value[0])
             rows = [[_number(row.get(key)) for key in head] for row in value]
-            parts += [f"### {name.replace('_', ' ').capitalize()}", _table([key.replace("_", " ") for key in head], rows)]
+            parts += [
+                f"### {name.replace('_', ' ').capitalize()}",
+                _table([key.replace("_", " ") for key in head], rows),
+            ]
         elif name == "validation" and isinstance(value, dict):
             parts += ["### While training", *_groups(value)]
     return parts or ["No scores were measured, or the card does not hold them."]
 
 
 def _groups(value: Mapping[str, Any]) -> list[str]:
-    plain = [f"{key.replace('_', ' ')} {_number(v)}" for key, v in value.items() if isinstance(v, (int, float))]
+    plain = [
+        f"{key.replace('_', ' ')} {_number(v)}" for key, v in value.items() if isinstance(v, (int, float))
+    ]
     parts = [", ".join(plain) + "."] if plain else []
     groups = value.get("groups")
     if isinstance(groups, dict) and groups and all(isinstance(row, dict) for row in groups.values()):
@@ -186,13 +195,15 @@ def _number(value: Any) -> str:
 
 def _limits(facts: Facts) -> str:
     card = facts.card
-    made_for = f" It was made for raw pixels of {1000 * card.pixel_size_um:g} nm." if card.pixel_size_um else ""
+    made_for = (
+        f" It was made for raw pixels of {1000 * card.pixel_size_um:g} nm." if card.pixel_size_um else ""
+    )
     trust = (
         "The half widths know noise, blur and haze, not samples unlike those of the training."
         if card.interval is not None
         else "It does not tell how far it may be wrong."
     )
     return (
-        f"A network can show structure that is not there.{made_for} {trust} `dlsim run` holds a result against its "
-        "own raw frames (the round trip), which this package cannot."
+        f"A network can show structure that is not there.{made_for} {trust} `dlsim run` holds a result "
+        "against its own raw frames (the round trip), which this package cannot."
     )

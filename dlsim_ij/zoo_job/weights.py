@@ -1,4 +1,4 @@
-"""The weights of a package: TorchScript for Java and Python, and a plain state dict with its network's source.
+"""The weights of a package: TorchScript for Java and Python, and a state dict with its network's source.
 
 The trace is made in a process of its own: torch numbers the classes of traced modules through the life of a
 process, so only the first trace of a process gives the same bytes for the same model. Debugging records are
@@ -48,9 +48,9 @@ def _trace(job: TraceJob) -> bytes:
     network = bundle.create().requires_grad_(False)
     example = torch.zeros(1, bundle.card.in_channels, job.side_px, job.side_px)
     with warnings.catch_warnings():
-        # torch recommends torch.export, which deepImageJ cannot read; loops over weights are meant to be fixed
+        # torch recommends torch.export, which deepImageJ cannot read; loops over weights may be fixed
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(network, (example,), check_trace=False)
+        traced = torch.jit.trace(network, (example,), check_trace=False)  # type: ignore[no-untyped-call]
         buffer = io.BytesIO()
         torch.jit.save(traced, buffer)
     return _without_debugging(buffer.getvalue())
