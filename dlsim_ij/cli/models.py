@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option(
     "--import", "imported", type=options.ExistingPath, metavar="FILE",
-    help="Write weights of the seed's scripts as a model folder (-o), with --trust-pickle, --recipe, --maxima.",
+    help="Write weights of the seed's scripts as a model folder (-o); tell --recipe and --maxima.",
 )  # fmt: skip
 @click.option("-o", "--output", type=options.OutputPath, metavar="DIR", help="Model folder of --import.")
 @seed_weights
