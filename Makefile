@@ -39,6 +39,8 @@ lint: setup-dev
 
 bench: setup-dev system
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/worker.py
+	$(BIN)/python benchmarks/macro_call.py
 	$(BIN)/python benchmarks/bridge.py
 	$(BIN)/python benchmarks/resize.py
 	$(BIN)/python benchmarks/decorrelation.py
@@ -76,4 +78,4 @@ system:
 	@sh .ci/system-packages java imagej xvfb
 
 system-test:
-	@sh .ci/system-packages java imagej xvfb chromium
+	@sh .ci/system-packages java javac imagej xvfb chromium

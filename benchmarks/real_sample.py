@@ -47,7 +47,8 @@ def images(
     for model in models:
         for target in model.card.outputs:
             image = predict(model, frames, patterns=patterns, target=target).image
-            made[f"`{model.name}`, {target}"] = source.to_input_grid(image)
+            ensemble = ", ensemble" if model.ensemble else ""
+            made[f"`{model.name}`, {target}{ensemble}"] = source.to_input_grid(image)
     return made
 
 
@@ -59,6 +60,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     models = [load_model(name) for name in given.models]
+    models += [load_model(name, ensemble=True) for name in given.models if name == "lowlight"]
     truth = dlsim.read_image(given.folder / "HER" / "Sample_1.tif").values.squeeze()
     stacks = {n: dlsim.read_image(given.folder / f"{n}_X2" / "Sample_1").values for n in ("HE", "LE")}
     bright, dark = (undo_enlargement(stacks[name]) for name in ("HE", "LE"))

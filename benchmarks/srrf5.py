@@ -1,6 +1,7 @@
 """`srrf5` and SRRF of the same five frames, measured against SRRF of 200: the tables of docs/srrf5.md.
 
 python benchmarks/srrf5.py [--fields 32] [--model srrf5] [--field-px 64] [--structure NAME ...] [--json FILE]
+    [--write docs/srrf5.md]
 
 Fields come from seeds that no training uses. Every image is compared with the SRRF image (TRA, x5) of all 200
 frames above their background, 4 camera pixels within the border: PSNR after the best gain and offset, in the
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from doc_tables import put
 from scipy import ndimage
 
 from dlsim_ij.datasets.blinking_fields import group_starts, make_field
@@ -129,6 +131,7 @@ def main() -> None:
     parser.add_argument("--model", default="srrf5")
     parser.add_argument("--structure", nargs="+", choices=STRUCTURES, default=STRUCTURES)
     parser.add_argument("--json", type=Path, help="write every field's numbers there")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into this page")
     words = parser.parse_args()
     model = load_model(words.model, device="cpu")
     rows = [
@@ -138,7 +141,10 @@ def main() -> None:
     ]
     if words.json:
         words.json.write_text(json.dumps(rows), encoding="utf-8")
-    print(structure_table(rows), gain_table(rows), sep="\n\n")
+    for name, text in (("srrf5-gains", gain_table(rows)), ("srrf5-structures", structure_table(rows))):
+        print(text, end="\n\n")
+        if words.write is not None:
+            put(words.write, name, text)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Rooms, from the doors down (a room uses only the rooms below it; see docs/rooms.md):
 
-cli             one command per verb
+cli             one command per verb; verbs: the same for macros, on images in memory
 pipeline        the main job: raw stack in, super-resolved image and report out; dose: quality against light
 report          results to HTML, CSV and JSON
 training        configs to networks; inference: networks to images
@@ -30,17 +30,28 @@ if TYPE_CHECKING:
     from dlsim_ij.fiji import Fiji
     from dlsim_ij.images import read_image, write_image
     from dlsim_ij.pipeline import reconstruct
+    from dlsim_ij.verbs import macro_verbs
 
 _HOMES = {
     "DlsimError": "dlsim_ij.errors",
     "dose_curve": "dlsim_ij.dose",
     "Fiji": "dlsim_ij.fiji",
+    "macro_verbs": "dlsim_ij.verbs",
     "read_image": "dlsim_ij.images",
     "write_image": "dlsim_ij.images",
     "reconstruct": "dlsim_ij.pipeline",
 }
 
-__all__ = ["read_image", "write_image", "reconstruct", "dose_curve", "Fiji", "DlsimError", "__version__"]
+__all__ = [
+    "read_image",
+    "write_image",
+    "reconstruct",
+    "dose_curve",
+    "Fiji",
+    "macro_verbs",
+    "DlsimError",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -145,3 +146,26 @@ def _set_dotted(data: dict[str, Any], dotted: str, value: Any) -> None:
             raise ConfigError(f"'{dotted}': '{parent}' holds a value, not settings", "check the dots")
         data = child
     data[last] = value
+
+
+def read_parameters(path: Path | None) -> dict[str, Any] | None:
+    """Return what a file of ``dlsim recon`` holds, the illumination of a stack; who uses it checks it.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, or holds something else.
+    """
+    if path is None:
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{path} is not JSON: {error}", "dlsim recon writes parameters as NAME_wiener.json"
+        ) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} holds no parameters", "dlsim recon writes them as NAME_wiener.json")
+    return data

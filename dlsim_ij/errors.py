@@ -52,6 +52,10 @@ class FijiError(DlsimError, RuntimeError):
     """ImageJ, Fiji or the Java virtual machine cannot do what was asked."""
 
 
+class WorkerError(DlsimError, RuntimeError):
+    """The warm worker cannot be used, or was lost in the middle of a job."""
+
+
 class MacroError(FijiError):
     """An ImageJ macro failed.
 

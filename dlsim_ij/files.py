@@ -5,13 +5,29 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dlsim_ij.errors import OutputError
 from dlsim_ij.results import plain
+
+# Told of every temporary name before it is used; a warm worker writes them down, so that what a killed
+# process leaves behind can be removed.
+_observer: Callable[[Path], None] | None = None
+
+
+def observe_temporaries(observer: Callable[[Path], None] | None) -> None:
+    """Have `observer` told of every temporary file of ours before it exists; None ends that."""
+    global _observer
+    _observer = observer
+
+
+def announce_temporary(path: Path) -> None:
+    """Tell that a file of this name may be left behind if the process is killed now."""
+    if _observer is not None:
+        _observer(path.absolute())
 
 
 def refuse_existing(path: Path, overwrite: bool = False) -> None:
@@ -69,6 +85,7 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     if not final.parent.is_dir():
         raise OutputError(f"the folder {final.parent} does not exist", "make it first")
     temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}")
+    announce_temporary(temporary)
     try:
         yield temporary
         with open(temporary, "rb") as written:

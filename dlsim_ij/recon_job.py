@@ -111,7 +111,7 @@ def recon_input(
     """
     start = time.perf_counter()
     with scipy.fft.set_workers(request.threads or os.cpu_count() or 1):
-        made = _reconstructed(item, request, progress)
+        made = wiener_images(read_image(item.path), request, progress)
     make_folder(paths["output"].parent)
     write_image(paths["output"], made.image, overwrite=request.overwrite, ome=request.ome)
     if made.widefield is not None:
@@ -135,7 +135,9 @@ def recon_input(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
+class WienerImages:
+    """What is made of the stacks of one image."""
+
     source: NativeStacks
     image: xr.DataArray
     widefield: xr.DataArray | None
@@ -143,8 +145,15 @@ class _Made:
     warnings: list[str]
 
 
-def _reconstructed(item: ImageInput, request: ReconRequest, progress: Progress | None) -> _Made:
-    source = native_stacks(read_image(item.path), layout=request.layout, pixel_size_um=request.pixel_size_um)
+def wiener_images(raw: xr.DataArray, request: ReconRequest, progress: Progress | None = None) -> WienerImages:
+    """Reconstruct the stacks of one image; nothing is written.
+
+    Raises
+    ------
+    DlsimError
+        The image cannot be used.
+    """
+    source = native_stacks(raw, layout=request.layout, pixel_size_um=request.pixel_size_um)
     warnings = [message for message, _ in source.notices()]
     positions = source.stacks.positions()
     _check_emissions(source, request.channel_emission_nm)
@@ -172,7 +181,7 @@ def _reconstructed(item: ImageInput, request: ReconRequest, progress: Progress |
         warnings += [m for m, _ in parameters.warnings if m not in warnings]
         if progress is not None:
             progress(number + 1, len(source))
-    return _Made(
+    return WienerImages(
         source=source,
         image=source.join(images),
         widefield=source.join(wide) if wide else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ def run_input(
     calibration: Mapping[str, Any] | None = None,
     truth: Path | None = None,
     resize: Resize | None = None,
+    other: Callable[[Path], xr.DataArray] | None = None,
     engine: Mapping[str, Any] | None = None,
     tile_px: int | None = None,
     threads: int | None = None,
@@ -61,6 +62,8 @@ def run_input(
         Results folder; the input's sub-folder is made below it.
     truth : Path, optional
         Image to score the result against.
+    other : callable, optional
+        Reads inputs that are no TIFF, see `read_image`.
     engine : mapping, optional
         Name and version of whoever enlarges, for the record.
     ome : bool
@@ -87,7 +90,7 @@ def run_input(
     paths = {role: folder / f"{item.name}{ending}" for role, ending in names.items()}
     for path in [*paths.values(), folder / f"{item.name}_run.json"]:
         refuse_existing(path, overwrite)
-    raw = read_image(item.path)
+    raw = read_image(item.path, other=other)
     done = reconstruct(
         raw, model=model, target=target, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,
         layout=layout, calibration=calibration, resize=resize,

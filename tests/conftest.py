@@ -26,6 +26,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_worker_of_the_user(tmp_path_factory) -> Iterator[None]:
+    """Leave a warm worker that the user of this machine has alone: it runs other code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DLSIM_WORKER", "off")
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_logger() -> Iterator[None]:
     """Undo what a command line run in this process did to our logger."""

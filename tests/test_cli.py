@@ -78,6 +78,8 @@ JSON_CALLS = [
     "dose demo_raw.tif -o dose --levels 1/2 --draws 1 --no-pictures",
     "srrf blinking.npy -o images --magnification 2",
     "export-bmz sim15 -o sim15.zip --no-test",
+    "fiji-install imagej",
+    "serve --stop",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
 ]
 
@@ -90,6 +92,8 @@ def work(tmp_path_factory):
         shutil.copy(ROOT / "examples" / name, folder)
     shutil.copytree(ROOT / "configs", folder / "configs")
     np.save(folder / "blinking.npy", np.random.default_rng(0).poisson(30, (10, 24, 24)).astype(np.uint16))
+    (folder / "imagej" / "macros").mkdir(parents=True)
+    (folder / "imagej" / "plugins").mkdir()
     (folder / "macro.ijm").write_text('print("log"); return "value";')
     words = ["run", str(folder / "demo_raw.tif"), "-o", str(folder / "made"), "--engine", "none", "-q"]
     assert run(words) == 0

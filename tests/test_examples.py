@@ -1,10 +1,8 @@
-"""The scripts of examples/ and the macros of fiji_macros/ do what they say."""
+"""The scripts of examples/ do what they say."""
 
 import csv
 import json
 import runpy
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,9 +11,9 @@ import pytest
 
 import dlsim_ij as dlsim
 from dlsim_ij.cli.main import run
+from dlsim_ij.inference import load_model, predict
 
 ROOT = Path(__file__).parent.parent
-MACRO = ROOT / "fiji_macros" / "dlsim_run.ijm"
 
 
 @pytest.fixture
@@ -32,7 +30,8 @@ def example(tmp_path, monkeypatch, capsys):
 
 
 def test_every_example_is_run_here():
-    source = Path(__file__).read_text(encoding="utf-8")
+    by_hand = Path(__file__).parent / "fiji" / "test_real_fiji_plugins.py"  # needs a Fiji and PyImageJ
+    source = "".join(path.read_text(encoding="utf-8") for path in (Path(__file__), by_hand))
     scripts = [path.name for path in (ROOT / "examples").glob("*.py")]
     assert scripts
     assert [name for name in scripts if f'"{name}"' not in source] == []
@@ -105,57 +104,15 @@ def test_the_figure_of_the_readme_can_be_drawn_again(example, tmp_path):
     assert (ROOT / "docs" / "images" / "demo.png").stat().st_size < 400_000
 
 
-@pytest.fixture
-def dlsim_command():
-    """Return the installed command, which the macro starts as a process of its own."""
-    command = Path(sys.executable).parent / "dlsim"
-    assert command.exists(), "the package is not installed: make test"
-    return command
-
-
-@pytest.mark.jvm
-def test_the_macro_reconstructs_a_path_with_spaces_and_the_open_image(fiji, dlsim_command, tmp_path):
-    stack = tmp_path / "my cell & more.tif"
-    shutil.copy(ROOT / "examples" / "demo_raw.tif", stack)
-    code = MACRO.read_text(encoding="utf-8")
-    words = f"dlsim=[{dlsim_command}] output=[{tmp_path / 'my results'}]"
-
-    from_path = fiji.run_macro(code, f"{words} input=[{stack}] pixel_size=0.06")
-    assert from_path.value == str(tmp_path / "my results" / "my cell & more_sr.tif")
-    assert from_path.image.shape == (384, 384)
-    assert from_path.image.attrs["pixel_size_um"] == pytest.approx(0.03)
-
-    opened = fiji.run_macro(code, words, image=dlsim.read_image(stack))
-    assert Path(opened.value).parent == tmp_path / "my results"
-    np.testing.assert_allclose(opened.image, from_path.image, rtol=1e-4, atol=1e-3)
-
-
-@pytest.mark.jvm
-@pytest.mark.parametrize(
-    ("program", "said"), [("no such program", "was not found"), (None, "could not use .*nothing.tif")]
-)
-def test_the_macro_stops_with_the_reason(fiji, dlsim_command, tmp_path, program, said):
-    words = (
-        f"dlsim=[{program or dlsim_command}] input=[{tmp_path / 'nothing.tif'}] output=[{tmp_path / 'out'}]"
-    )
-    with pytest.raises(dlsim.DlsimError, match=said):
-        fiji.run_macro(MACRO.read_text(encoding="utf-8"), words)
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.jvm
-@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no xvfb-run: apt install xvfb")
-def test_the_macro_runs_in_an_imagej_of_its_own(fiji, dlsim_command, tmp_path):
-    """No Python around it: java, ij.jar, -batch, as a user's ImageJ would."""
-    jar = fiji.describe()["source"].split()[0]
-    words = (
-        f"dlsim=[{dlsim_command}] input=[{ROOT / 'examples' / 'demo_raw.tif'}] output=[{tmp_path / 'out'}]"
-    )
-    done = subprocess.run(
-        ["xvfb-run", "-a", "java", "-cp", jar, "ij.ImageJ", "-batch", MACRO, words],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert (tmp_path / "out" / "demo_raw_sr.tif").exists(), done.stdout + done.stderr
+def test_appose_worker(example, tmp_path):
+    """Through Appose's own package, as the plugins of Fiji do it from Java."""
+    pytest.importorskip("appose", reason="pip install appose")
+    lines = example("appose_worker.py")
+    assert sum(" stack: " in line for line in lines) == 2
+    written = dlsim.read_image(tmp_path / "appose_sr.tif")
+    here = predict(load_model("sim15"), dlsim.read_image(ROOT / "examples" / "demo_raw.tif").values).image
+    np.testing.assert_allclose(written.values, here, rtol=1e-4, atol=1e-3)
+    assert written.attrs["pixel_size_um"] == pytest.approx(0.03)
 
 
 def test_simulate_like(example, tmp_path):

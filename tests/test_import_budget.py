@@ -28,6 +28,12 @@ def test_the_listing_of_models_loads_no_torch():
     assert "torch" not in loaded_by(code)
 
 
+def test_the_client_of_the_worker_needs_the_standard_library_alone():
+    code = "from dlsim_ij.worker import client, protocol, place; import dlsim_ij.cli.main, http.client; "
+    code += "client.wanted(['predict']); protocol.Request.here(['predict']); place.Place()"
+    assert loaded_by(code) & (HEAVY | {"aiohttp", "asyncio", "multiprocessing", "pydantic", "yaml"}) == set()
+
+
 def test_the_lazy_names_exist():
     import dlsim_ij
 

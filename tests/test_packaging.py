@@ -4,10 +4,13 @@ import ast
 import configparser
 import email
 import importlib.metadata
+import os
 import re
 import shutil
+import site
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -45,12 +48,44 @@ def wheel(tmp_path_factory):
         "dlsim_ij/bundles/weights/sim15/weights.safetensors",
         "dlsim_ij/bundles/weights/sim15/model.json",
         "dlsim_ij/report/metrics.schema.json",
-        "share/dlsim_ij/fiji_macros/dlsim_run.ijm",
+        "share/dlsim_ij/fiji_macros/dlsim_reconstruct.ijm",
+        "share/dlsim_ij/fiji_macros/scripts/DLSIM_Reconstruct.ijm",
+        "share/dlsim_ij/fiji_macros/menus/DLSIM_Reconstruct.ijm",
         "licenses/LICENSE",
     ],
 )
 def test_the_wheel_holds(wheel, ending):
     assert any(name.endswith(ending) for name in wheel.namelist()), wheel.namelist()
+
+
+def where_macros_are(python, packages, cwd):
+    code = "from dlsim_ij.fiji.install import macros_folder; print(macros_folder())"
+    path = {**os.environ, "PYTHONPATH": str(packages)}
+    done = subprocess.run([python, "-c", code], env=path, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+# Never `pip install --prefix` with the Python of these tests: it uninstalls the package from there first.
+def pip_install(wheel, *words):
+    line = [sys.executable, "-m", "pip", *words, "-q", "--no-deps", "--no-index", wheel.filename]
+    done = subprocess.run(line, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_macros_are_found_in_a_virtual_environment(wheel, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=False)
+    (python,) = tmp_path.glob("venv/*/python")
+    pip_install(wheel, "--python", python, "install")
+    (package,) = tmp_path.rglob("dlsim_ij/__init__.py")
+    # numpy and its like are those of the tests; their own entry for this package comes last
+    (package.parents[1] / "others.pth").write_text("\n".join(site.getsitepackages()))
+    assert where_macros_are(python, package.parents[1], tmp_path).is_relative_to(tmp_path / "venv" / "share")
+
+
+def test_the_macros_are_found_in_a_target_folder(wheel, tmp_path):
+    pip_install(wheel, "install", "--target", tmp_path / "t")  # which leaves other installations alone
+    assert where_macros_are(sys.executable, tmp_path / "t", tmp_path).is_relative_to(tmp_path / "t" / "share")
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):

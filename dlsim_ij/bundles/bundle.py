@@ -40,6 +40,11 @@ class Bundle:
         """The weights file."""
         return self.folder / WEIGHTS
 
+    @property
+    def card_path(self) -> Path:
+        """The file that tells what the model is."""
+        return self.folder / CARD
+
     def verify(self) -> None:
         """Raise `ModelError` unless the weights are those that the card was written for."""
         found = _sha256(self.weights_path)

@@ -19,7 +19,7 @@ def command(engine: str, fiji_path: str | None, as_json: bool) -> int:
     """
     from dlsim_ij.fiji.doctor import Check, examine, main_job_can_run
 
-    checks = [*examine(engine, fiji_path), _models(Check)]
+    checks = [*examine(engine, fiji_path), _models(Check), _worker(Check)]
     ready = main_job_can_run(checks)
     text = "\n".join([*_table(checks), "", *_advice(checks, ready)])
     options.print_result({"checks": [check.to_dict() for check in checks]}, as_json, text)
@@ -34,6 +34,30 @@ def _models(check: Any) -> Any:
     if not names:
         return check(name="models", status="error", detail="none found", hint="install the package again")
     return check(name="models", status="ok", detail=", ".join(map(str, names)))
+
+
+def _worker(check: Any) -> Any:
+    """Look whether a warm worker runs, and whether calls from here would use it."""
+    import dlsim_ij
+    from dlsim_ij.errors import WorkerError
+    from dlsim_ij.worker import background, place
+
+    try:
+        told = background.status(place.Place())
+    except WorkerError as error:
+        return check(name="worker", status="warning", detail=error.message, hint=error.hint)
+    if told is None:
+        return check(name="worker", status="ok", detail="none runs; dlsim serve --background starts one")
+    detail = (
+        f"process {told['pid']} at {told['address']}, {told['done']} jobs done, "
+        f"models loaded: {', '.join(told['models']) or 'none'}"
+    )
+    if (told["version"], told["package"]) != (dlsim_ij.__version__, place.PACKAGE):
+        return check(
+            name="worker", status="warning", hint="dlsim serve --stop, then start it again",
+            detail=f"{detail}; it is dlsim {told['version']} in {told['package']} and not used from here",
+        )  # fmt: skip
+    return check(name="worker", status="ok", detail=detail)
 
 
 def _table(checks: list[Any]) -> list[str]:

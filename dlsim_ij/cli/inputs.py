@@ -53,9 +53,7 @@ def work_through(items: Sequence[T], work: Callable[[T], None], *, label: str | 
                 if len(items) == 1:
                     raise
                 failed += 1
-                click.echo(f"error: {item.path}: {error.message}", err=True)
-                if error.hint:
-                    click.echo(f"hint: {error.hint}", err=True)
+                options.show_failure(f"{item.path}: {error.message}", error.hint)
     if failed == len(items):
         raise DlsimError("none of the inputs could be used", "see the lines above")
     return 1 if failed else 0

@@ -14,21 +14,33 @@ from dlsim_ij.cli import options
 @click.argument("file", type=options.ExistingPath)
 @click.argument("argument", required=False, default="")
 @click.option("--lenient", is_flag=True, help="Go on when a command only logs a Java error.")
+@click.option(
+    "--offscreen",
+    is_flag=True,
+    help="Give a Fiji a virtual screen, for commands that it cannot run headless.",
+)
 @options.engine
 @options.common
 def command(
-    file: Path, argument: str, lenient: bool, engine: str, fiji_path: str | None, as_json: bool
+    file: Path,
+    argument: str,
+    lenient: bool,
+    offscreen: bool,
+    engine: str,
+    fiji_path: str | None,
+    as_json: bool,
 ) -> None:
     """Run an ImageJ macro headless, with its errors and line numbers.
 
     FILE is the macro; what follows is returned by its getArgument(). Printed are what the macro returned,
-    what it logged, and its tables.
+    what it logged, and its tables. In the macro, Ext.dlsim("predict", "model=sim15") and other verbs call
+    Python on the current image.
     """
     from dlsim_ij.errors import MacroError
     from dlsim_ij.fiji import Fiji
 
     code = _read(file)
-    with Fiji(engine=engine, path=fiji_path) as fiji:
+    with Fiji(engine=engine, path=fiji_path, mode="offscreen" if offscreen else "headless") as fiji:
         try:
             result = fiji.run_macro(code, argument, strict=not lenient)
         except MacroError as error:

@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import click
 
 import dlsim_ij
+from dlsim_ij.cli import macro_answer
 from dlsim_ij.errors import DlsimError
+from dlsim_ij.worker.client import run_in_worker
 
 # The one-line helps stand here, so that `dlsim --help` imports no verb; a test keeps them true.
 VERBS = {
@@ -31,8 +33,10 @@ VERBS = {
     "sample": "Fetch the public microtubule sample of the paper: 34 TIFFs, 4.5 MB.",
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
+    "fiji-install": "Put our macros and menu entries into a Fiji or an ImageJ, or take them out.",
     "models": "List the models: what each is for, trained on what, measured how.",
     "export-bmz": "Write a model as a BioImage Model Zoo package, for deepImageJ and others.",
+    "serve": "Keep models and Java loaded: later calls use this worker by themselves.",
 }
 
 DONE, INCOMPLETE, REFUSED, INTERRUPTED = 0, 1, 2, 130
@@ -88,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code (interface.md, section 1).
 
+    With ``--macro`` the last line on stdout is ``DLSIM OK <results.json>`` or ``DLSIM ERROR <why>``, also
+    when the command line itself is wrong.
+
     Parameters
     ----------
     arguments : list of str
@@ -99,8 +106,21 @@ def run(arguments: list[str]) -> int:
         0 done; 1 finished but a check said no or an item failed (or a bug of ours); 2 refused;
         130 interrupted.
     """
+    with macro_answer.asked_for_in(arguments) as answer:
+        code = _run(arguments)
+        if answer is not None and not answer.given:
+            macro_answer.print_line(answer.write(code))
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     try:
-        result: Any = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
+        result: Any = run_in_worker(arguments)
+        answer = macro_answer.current()
+        if result is None:
+            result = cli.main(arguments, prog_name="dlsim", standalone_mode=False)
+        elif answer is not None:
+            answer.given = True  # the worker has written the files and printed the line
     except DlsimError as error:
         _show_refusal(error.message, error.hint, arguments)
         return REFUSED
@@ -135,6 +155,9 @@ def run(arguments: list[str]) -> int:
 def _show_refusal(message: str, hint: str | None, arguments: list[str]) -> None:
     if _wants_traceback(arguments):
         traceback.print_exc()
+    answer = macro_answer.current()
+    if answer is not None:
+        answer.refuse(message, hint)
     click.echo("error: " + " ".join(message.split()), err=True)
     if hint:
         click.echo("hint: " + " ".join(hint.split()), err=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dlsim_ij.cli import logs
+from dlsim_ij.cli import logs, macro_answer
 from dlsim_ij.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,17 +26,46 @@ def _set_verbosity(context: click.Context, _: click.Parameter, count: int) -> in
 
 
 def _set_quiet(context: click.Context, _: click.Parameter, quiet: bool) -> bool:
-    context.meta["dlsim.quiet"] = quiet
     if quiet:
+        context.meta["dlsim.quiet"] = True
         logs.configure(-1)
     return quiet
 
 
+def _set_macro(context: click.Context, _: click.Parameter, wanted: bool) -> bool:
+    if wanted:  # ImageJ reads no stderr, so a pipe full of it would stop us for ever
+        context.meta["dlsim.quiet"] = context.meta["dlsim.macro"] = True
+        logs.configure(-1)
+    return wanted
+
+
+def _json_or_macro(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
+    return as_json or bool(context.meta.get("dlsim.macro"))
+
+
 def common(command: Command) -> Command:
-    """Add ``--json``, ``-v`` and ``-q``, which every verb has."""
+    """Add ``--json``, ``--macro``, ``-v``, ``-q`` and ``--no-worker``, which every verb has."""
+    # both are read by the worker's client, before a verb is imported
     command = click.option(
-        "--json", "as_json", is_flag=True, help="JSON Lines on stdout, nothing else there."
-    )(command)
+        "--start-worker", is_flag=True, expose_value=False,
+        help="Start a warm worker if none runs, for this call and later ones (DLSIM_WORKER=auto).",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--no-worker", is_flag=True, expose_value=False,
+        help="Do without the warm worker, if one runs (dlsim serve; DLSIM_WORKER=off).",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--macro-results", metavar="FILE", type=OutputPath, expose_value=False,
+        help="With --macro: where results.json goes (default: a new temporary folder).",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--macro", is_flag=True, is_eager=True, expose_value=False, callback=_set_macro,
+        help="For ImageJ macros: results in files, 'DLSIM OK FILE' or 'DLSIM ERROR why' on stdout.",
+    )(command)  # fmt: skip
+    command = click.option(
+        "--json", "as_json", is_flag=True, callback=_json_or_macro,
+        help="JSON Lines on stdout, nothing else there.",
+    )(command)  # fmt: skip
     command = click.option(
         "-v", "--verbose", count=True, expose_value=False, callback=_set_verbosity,
         help="More messages; -v -v shows tracebacks.",
@@ -123,11 +152,25 @@ def show_progress() -> bool:
 
 
 def print_result(result: Mapping[str, Any], as_json: bool, text: str | None = None) -> None:
-    """Print one result on stdout: one JSON line, or `text`."""
-    if as_json:
+    """Print one result on stdout: one JSON line, or `text`; under ``--macro`` keep it for the answer."""
+    answer = macro_answer.current()
+    if answer is not None:
+        answer.add_result(result)
+    elif as_json:
         click.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
     elif text is not None:
         click.echo(text)
+
+
+def show_failure(message: str, hint: str | None = None) -> None:
+    """Say on stderr, or under ``--macro`` in the answer, what is wrong with one of several inputs."""
+    answer = macro_answer.current()
+    if answer is not None:
+        answer.add_failure(message, hint)
+        return
+    click.echo("error: " + " ".join(message.split()), err=True)
+    if hint:
+        click.echo("hint: " + " ".join(hint.split()), err=True)
 
 
 def pick(given: str, choices: list[str], what: str) -> str:

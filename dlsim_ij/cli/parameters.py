@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +9,6 @@ from typing import Any, TypeVar
 import click
 
 from dlsim_ij.cli import options
-from dlsim_ij.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,16 +30,6 @@ def read_parameters(path: Path | None) -> dict[str, Any] | None:
     ConfigError
         The file cannot be read, or holds something else.
     """
-    if path is None:
-        return None
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{path} is not JSON: {error}", "dlsim recon writes parameters as NAME_wiener.json"
-        ) from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path} holds no parameters", "dlsim recon writes them as NAME_wiener.json")
-    return data
+    from dlsim_ij.config import read_parameters as read  # here: it loads pydantic, and --help does without
+
+    return read(path)

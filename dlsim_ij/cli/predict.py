@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write the standard deviation of the result's error (NAME_sd.tif).",
 )
+@click.option(
+    "--ensemble",
+    is_flag=True,
+    help="Mean over the eight turnings of the input: eight times the time, slightly better in the dark.",
+)
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @options.threads
 @options.overwrite
@@ -68,6 +73,7 @@ def command(
     tile_px: int | None,
     batchnorm: Literal["running", "per-image"] | None,
     uncertainty: bool,
+    ensemble: bool,
     ome: bool,
     threads: int | None,
     overwrite: bool,
@@ -105,7 +111,9 @@ def command(
         for path in own.values():
             refuse_existing(path, overwrite)
     known = read_parameters(parameters_file)
-    loaded = load_given(model, trust_pickle=trust_pickle, recipe=recipe, maxima=maxima, batchnorm=batchnorm)
+    loaded = load_given(
+        model, trust_pickle=trust_pickle, recipe=recipe, maxima=maxima, batchnorm=batchnorm, ensemble=ensemble
+    )
     first = None if denoiser is None else load_model(denoiser, batchnorm=batchnorm)
     if first is not None:
         check_cascade(first, loaded)

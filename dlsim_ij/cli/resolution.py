@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlsim_ij.cli import options
+from dlsim_ij.cli.plugin_engine import open_plugin, plugin_engine
+from dlsim_ij.cli.resolution_text import record_text, spread_text
 from dlsim_ij.errors import ConfigError, DlsimError, OutputError
 
 if TYPE_CHECKING:
-    from dlsim_ij.quality.spread import Spread
+    from dlsim_ij.fiji import Fiji
     from dlsim_ij.resolution_job import Journal, Plan
     from dlsim_ij.resolution_job.tables import Table
 
@@ -110,6 +112,7 @@ def _rectangle(_: click.Context, __: click.Parameter, value: str | None) -> tupl
     "--curves", type=options.OutputPath, metavar="FILE",
     help="Drawing of all curves, .svg, .png or .pdf; of several planes FILE_p001.svg and so on.",
 )  # fmt: skip
+@plugin_engine
 @options.seed
 @options.threads
 @options.overwrite
@@ -125,6 +128,8 @@ def command(
     frc: bool,
     n_thinnings: int | None,
     n_sectors: int | None,
+    engine: str,
+    fiji_path: str | None,
     threads: int | None,
     overwrite: bool,
     dry_run: bool,
@@ -145,6 +150,9 @@ def command(
       crash    the plugin 1.1.8 stops on this image; use 1.1.8-nocap
       refused  the plane cannot be measured (constant, NaN ...); exit code 1
 
+    --engine fiji adds what the published plugin says, run in that Fiji at its defaults; it does not look for
+    enlarged pixels.
+
     An enlarged image is recognised and measured at its native pixels (enlarged, factor; naive_... is what the
     plugin would say).
 
@@ -153,7 +161,7 @@ def command(
     """  # noqa: D301
     _one_thread_for_sums()
     from dlsim_ij.images import expand_inputs
-    from dlsim_ij.resolution_job import OwnTable, PluginTable, Settings, plan_job
+    from dlsim_ij.resolution_job import OwnTable, PluginTable, Settings, check_plugin_settings, plan_job
 
     if settings["align"] and pair is None:
         raise ConfigError("--align undoes a shift between two images, one is given", "give --pair too")
@@ -163,11 +171,14 @@ def command(
         raise ConfigError("--gain and --offset play a part in --spread and --frc only", "give one of these")
     paths = [item.path for item in expand_inputs(images, frame_folders=False, distinct_names=False)]
     wanted = Settings(
-        frc=frc or pair is not None, n_thinnings=n_thinnings or 0, n_sectors=n_sectors or 0, **settings
-    )
+        frc=frc or pair is not None, n_thinnings=n_thinnings or 0, n_sectors=n_sectors or 0,
+        plugin=engine in ("fiji", "imagej"), **settings,
+    )  # fmt: skip
     tables: list[Table] = [OwnTable(csv_path, wanted.columns())] if csv_path else []
     if plugin_table:
         tables.append(PluginTable(plugin_table))
+    if wanted.plugin:
+        check_plugin_settings(wanted)
     plan = plan_job(paths, wanted, pair=pair, figure=curves, map_path=map_path)
     _check_outputs(plan, [table.path for table in tables], [*paths, *([pair] if pair else [])], overwrite)
     if dry_run:
@@ -177,13 +188,14 @@ def command(
     if not plan.jobs:
         raise DlsimError("none of the images could be read", "see the lines above")
     _say_what_is_unknown(plan)
+    fiji = open_plugin("ImDecorr", engine, fiji_path)
     if not tables:
-        return _measure(plan, None, threads, overwrite, as_json)
+        return _measure(plan, None, threads, overwrite, as_json, fiji)
     from dlsim_ij.resolution_job import Journal
 
     with Journal(tables, plan.identity(), overwrite=overwrite) as journal:
         try:
-            code = _measure(plan, journal, threads, overwrite, as_json)
+            code = _measure(plan, journal, threads, overwrite, as_json, fiji)
         except KeyboardInterrupt:
             return _interrupted(journal, len(plan.jobs))
         journal.finish(overwrite=overwrite)
@@ -219,9 +231,16 @@ def _check_outputs(plan: Plan, tables: Sequence[Path], inputs: Sequence[Path], o
         refuse_existing(path, overwrite)
 
 
-def _measure(plan: Plan, journal: Journal | None, threads: int | None, overwrite: bool, as_json: bool) -> int:
+def _measure(
+    plan: Plan,
+    journal: Journal | None,
+    threads: int | None,
+    overwrite: bool,
+    as_json: bool,
+    fiji: Fiji | None,
+) -> int:
     from dlsim_ij.files import refuse_existing
-    from dlsim_ij.resolution_job import run_job, summaries
+    from dlsim_ij.resolution_job import measure_with_plugin, run_job, summaries
 
     show = _Printer(plan, as_json)
     records: list[Mapping[str, Any]] = []
@@ -245,6 +264,8 @@ def _measure(plan: Plan, journal: Journal | None, threads: int | None, overwrite
             show.record(record)
             records.append(record)
         for record in running:
+            if fiji is not None:
+                record["plugin"] = measure_with_plugin(fiji, record, plan.settings)
             if journal is not None:
                 journal.add(record)
             records.append(record)
@@ -254,7 +275,7 @@ def _measure(plan: Plan, journal: Journal | None, threads: int | None, overwrite
             bar.update(1)
     for what, spread in summaries(records):
         if options.show_progress() or not as_json:
-            click.echo(_summary(what, spread), err=as_json)
+            click.echo(spread_text(what, spread), err=as_json)
     refused = sum(record["status"] == "refused" for record in records)
     if refused == len(records):
         raise DlsimError("none of the planes could be measured", "see the lines above")
@@ -280,7 +301,7 @@ class _Printer:
             _show_error(name, record["error"], None)
         text = None
         if not self.as_json:
-            text = _text(record, name, self.heading)
+            text = record_text(record, name, self.heading)
             self.heading = False
         options.print_result(record, self.as_json, text)
         if not options.show_progress():
@@ -300,59 +321,9 @@ def _place(record: Mapping[str, Any]) -> str:
     return f"{record['file']}, plane {record['plane']}{where}"
 
 
-def _text(record: Mapping[str, Any], name: str, heading: bool) -> str:
-    columns = [
-        ("resolution", _length(record["resolution_nm"], record["resolution_px"], record["status"]), 13),
-        ("px", _cell(record["resolution_px"], ".3f"), 8),
-        ("kc", _cell(record["kc"], ".4f"), 7),
-        ("kc GM", _cell(record["kc_gm"], ".4f"), 7),
-        ("A0", _cell(record["a0"], ".4f"), 7),
-    ]
-    spread = record.get("spread")
-    if "spread" in record:
-        shown = "-" if not spread or spread["sd"] is None else f"± {spread['sd']:.3g} {spread['unit']}"
-        columns.insert(1, ("spread", shown, 12))
-    if "directions" in record:
-        ratio = (record["directions"] or {}).get("anisotropy")
-        columns.append(("worst/best", _cell(ratio, ".2f"), 10))
-    if "frc" in record:
-        frc = record["frc"] or {"resolution_um": None, "resolution_px": None, "status": "-"}
-        um = frc["resolution_um"]
-        columns.append(
-            ("FRC", _length(None if um is None else 1000 * um, frc["resolution_px"], frc["status"]), 12)
-        )
-    line = " ".join(f"{cell:>{width}}" for _, cell, width in columns) + f"  {name}"
-    if record["enlarged"]:
-        line += f"  (enlarged x{record['factor']:g})"
-    if not heading:
-        return line
-    return " ".join(f"{title:>{width}}" for title, _, width in columns) + "  image\n" + line
-
-
-def _summary(what: str, spread: Spread) -> str:
-    style = ".1f" if spread.unit == "nm" else ".3f"
-    sd = "" if spread.sd is None else f" ± {spread.sd:{style}} {spread.unit} (SD)"
-    return (
-        f"{what}: mean {spread.mean:{style}}{sd}, median {spread.median:{style}} {spread.unit}, "
-        f"n = {spread.n} of {spread.n + spread.n_failed} planes"
-    )
-
-
-def _length(nm: float | None, px: float | None, status: str) -> str:
-    if nm is not None:
-        return f"{nm:.1f} nm"
-    return status if px is None else f"{px:.3f} px"
-
-
-def _cell(value: float | None, style: str) -> str:
-    return "-" if value is None else format(value, style)
-
-
 def _show_error(name: str, message: str, hint: str | None) -> None:
     text = " ".join(message.split())
-    click.echo(f"error: {text if name in text else f'{name}: {text}'}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    options.show_failure(text if name in text else f"{name}: {text}", hint)
 
 
 def _say_what_is_unknown(plan: Plan) -> None:

@@ -92,6 +92,7 @@ def command(
             result = run_input(
                 item, output, model=loaded, calibration=known, truth=truth, measures=measures, frc=frc,
                 ome=ome, overwrite=overwrite, threads=threads, resize=fiji.resize,
+                other=fiji.open if fiji.name == "fiji" else None,
                 engine=_engine(fiji.describe()), command=_command_line(), **settings,
             )  # fmt: skip
             results.append(result)

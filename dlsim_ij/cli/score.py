@@ -94,7 +94,7 @@ def command(
         options.pick(baseline, sorted(set(groups)), "group")
     failed = len(alone)
     for path in alone:
-        click.echo(f"error: {path}: no truth of that name in {truth}", err=True)
+        options.show_failure(f"{path}: no truth of that name in {truth}")
     rows: list[dict[str, Any]] = []
     for (truth_path, image_path), group in zip(pairs, groups, strict=True):
         named = {"truth": str(truth_path), "image": str(image_path)}
@@ -105,7 +105,7 @@ def command(
                 if isinstance(scored, _BadPlane):
                     if scored.plane is None and len(pairs) == 1 and not alone:
                         raise scored.error
-                    click.echo(f"error: {_where(image_path, scored.plane)}: {scored.error.message}", err=True)
+                    options.show_failure(f"{_where(image_path, scored.plane)}: {scored.error.message}")
                     failed += 1
                     continue
                 row = named | scored
@@ -115,7 +115,7 @@ def command(
         except DlsimError as error:
             if len(pairs) == 1 and not alone:
                 raise
-            click.echo(f"error: {image_path}: {error.message}", err=True)
+            options.show_failure(f"{image_path}: {error.message}")
             failed += 1
     if rows:
         _finish(rows, baseline, csv_path, summary_path, xlsx_path, overwrite)

@@ -63,6 +63,7 @@ def load_given(
     recipe: str | None,
     maxima: tuple[float, float] | None,
     batchnorm: Literal["running", "per-image"] | None,
+    ensemble: bool = False,
 ) -> Model:
     """Load a model, or the weights file of the seed that is given in its place.
 
@@ -78,12 +79,14 @@ def load_given(
             raise ConfigError(
                 "--recipe and --maxima tell of weights of the seed", "add --trust-pickle, or leave them away"
             )
-        return load_model(model, batchnorm=batchnorm)
+        return load_model(model, batchnorm=batchnorm, ensemble=ensemble)
     if Path(model).suffix.lower() not in _WEIGHTS:
         raise ConfigError(
             f"--trust-pickle is for weights of the seed, '{model}' is none",
             "leave it away for a shipped model or a model folder",
         )
+    if ensemble:
+        raise ConfigError("networks of the seed make no ensemble", "leave --ensemble away")
     if recipe is None or maxima is None:
         raise ConfigError(
             f"{model} holds numbers alone, not what they were trained as",

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlsim_ij.cli import options
+from dlsim_ij.cli.plugin_engine import open_plugin, plugin_engine
 from dlsim_ij.errors import ConfigError, DlsimError, OutputError
 
 if TYPE_CHECKING:
+    from dlsim_ij.fiji import Fiji
     from dlsim_ij.squirrel_job import Comparison, Plan, SeedFrame
 
 _LENGTH = click.FloatRange(0, min_open=True)
@@ -74,6 +76,7 @@ _LENGTH = click.FloatRange(0, min_open=True)
     "--max-shift", "max_shift_px", type=click.IntRange(0), default=0, show_default=True, metavar="PX",
     help="The plugin's maximum expected misalignment, in pixels of SR; 0: any (compat).",
 )  # fmt: skip
+@plugin_engine
 @options.threads
 @options.overwrite
 @options.dry_run
@@ -87,6 +90,8 @@ def command(
     csv_path: Path | None,
     rsf: Path | None,
     mask: Path | None,
+    engine: str,
+    fiji_path: str | None,
     threads: int | None,
     overwrite: bool,
     dry_run: bool,
@@ -100,11 +105,14 @@ def command(
     by plane: with a REF of one plane, or of as many. In folders 'cell.tif' or 'cell_wf.tif' is the reference
     of 'cell.tif', 'cell_sr.tif', 'cell_wiener.tif' and 'cell_pred.tif'.
 
+    --engine fiji adds what the published plugin says, run in that Fiji at its defaults; --mode compat
+    computes the same without it.
+
     --seed-batch compares HE/<sample>/HE_00.tif ... with LE/<sample>/LE_00.tif ... and with
     PRED/<sample>_pred/HE_00.tif ..., frame by frame, and needs --csv for its table: Sample, Image, RSP-LE,
     RSP-Pred, RSE-LE, RSE-Pred, with the averages of each sample.
     """
-    from dlsim_ij.squirrel_job import Settings, plan_comparisons
+    from dlsim_ij.squirrel_job import Settings, check_plugin_settings, plan_comparisons
 
     mode = mode or ("compat" if seed_batch else "exact")
     _check(reference, images, seed_batch, mode, csv_path, rsf, numbers)
@@ -115,6 +123,8 @@ def command(
         mask=None if mask is None else _plane(mask) != 0,
         **numbers,
     )
+    if engine in ("fiji", "imagej"):
+        check_plugin_settings(settings)
     frames, comparisons, alone = _comparisons(reference, images, seed_batch)
     _check_outputs(comparisons, maps, csv_path, [rsf, mask], overwrite)
     plan = plan_comparisons(comparisons, settings)
@@ -133,7 +143,8 @@ def command(
         for path, what in ((frame.low_light, "low-light frame"), (frame.predicted, "prediction")):
             if path is None:
                 _show_error(str(frame.reference), f"no {what} belongs to it")
-    records = _compare(plan, maps, threads, overwrite, as_json)
+    fiji = open_plugin("NanoJ-SQUIRREL", engine, fiji_path)
+    records = _compare(plan, maps, threads, overwrite, as_json, fiji)
     if csv_path is not None and records:
         _write_table(csv_path, frames, records, overwrite)
     failed += sum("error" in record for record in records)
@@ -224,10 +235,10 @@ def _check_outputs(
 
 
 def _compare(
-    plan: Plan, maps: Path | None, threads: int | None, overwrite: bool, as_json: bool
+    plan: Plan, maps: Path | None, threads: int | None, overwrite: bool, as_json: bool, fiji: Fiji | None
 ) -> list[Mapping[str, Any]]:
     from dlsim_ij.files import make_folder
-    from dlsim_ij.squirrel_job import MapWriter, run_comparisons
+    from dlsim_ij.squirrel_job import MapWriter, compare_with_plugin, run_comparisons
 
     if not plan.jobs:
         raise DlsimError("none of the images could be read", "see the lines above")
@@ -249,6 +260,8 @@ def _compare(
             if "error" in answer.record and alone:
                 raise DlsimError(f"{answer.record['error']}", answer.record["hint"])
             written = None if writer is None else writer.add(job, answer)
+            if fiji is not None and "error" not in answer.record:
+                answer.record["plugin"] = compare_with_plugin(fiji, job, plan.settings)
             records.append(answer.record)
             if sys.stderr.isatty() and not bar.hidden:
                 click.echo("\r\x1b[K", nl=False, err=True)  # so that a row does not end up behind the bar
@@ -311,6 +324,11 @@ def _text(record: Mapping[str, Any], name: str, heading: bool) -> str:
         ("shift y", format(y, "+.2f"), 7),
         ("shift x", format(x, "+.2f"), 7),
     ]
+    if "plugin" in record:
+        columns[2:2] = [
+            ("plugin's RSP", format(record["plugin"]["rsp"], ".6f"), 12),
+            ("RSE", format(record["plugin"]["rse"], ".5g"), 9),
+        ]
     line = " ".join(f"{cell:>{width}}" for _, cell, width in columns) + f"  {name}"
     if not heading:
         return line
@@ -321,7 +339,7 @@ def _text(record: Mapping[str, Any], name: str, heading: bool) -> str:
 
 def _show_error(name: str, message: str) -> None:
     text = " ".join(message.split())
-    click.echo(f"error: {text if name in text else f'{name}: {text}'}", err=True)
+    options.show_failure(text if name in text else f"{name}: {text}")
 
 
 def _show_plan(plan: Plan, maps: Path | None, csv_path: Path | None, as_json: bool) -> int:

@@ -3,7 +3,7 @@
 | kind | frames | channels |
 |---|---|---|
 | `wiener-channels` | all of 3 angles | sharp and soft Wiener image, mean of each angle |
-| `three-frames` | the first of each angle | sharpened mean, the frames, the frames times their patterns |
+| `three-frames` | the first of each angle | two joint images, the frames, the frames times their patterns |
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class InputKind:
 
 _KINDS = {
     "wiener-channels": InputKind(CHANNELS_PER_STACK, wiener_channels, (0, 4)),
-    "three-frames": InputKind(CHANNELS_OF_THREE_FRAMES, three_frame_channels, (0,), one_per_angle=True),
+    "three-frames": InputKind(CHANNELS_OF_THREE_FRAMES, three_frame_channels, (0, 4), one_per_angle=True),
 }
 
 

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from dlsim_ij.fiji.key_values import format_key_values, parse_key_values
     from dlsim_ij.fiji.macros import MacroResult
     from dlsim_ij.fiji.measure import Measurement
+    from dlsim_ij.fiji.options import Answer, Options
 
 _HOMES = {
     "Fiji": "engine",
     "MacroResult": "macros",
     "Measurement": "measure",
     "Verb": "extension",
+    "Answer": "options",
+    "Options": "options",
     "parse_key_values": "key_values",
     "format_key_values": "key_values",
     "examine": "doctor",
@@ -34,6 +37,8 @@ __all__ = [
     "MacroResult",
     "Measurement",
     "Verb",
+    "Answer",
+    "Options",
     "parse_key_values",
     "format_key_values",
     "examine",

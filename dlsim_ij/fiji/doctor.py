@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,26 +16,11 @@ from pathlib import Path
 
 from dlsim_ij.errors import FijiError
 from dlsim_ij.fiji import display, locate
+from dlsim_ij.fiji.known_plugins import KNOWN_PLUGINS
 from dlsim_ij.fiji.launch import INSTALL_JAVA
 from dlsim_ij.results import Result
 
 OK, WARNING, ERROR = "ok", "warning", "error"
-
-# plugins that the field asks for, by the jar that brings them
-_PLUGINS = {
-    "Bio-Formats": r"bio-?formats_plugins|bio-formats_plugins",
-    "NanoJ-Core": r"nanoj[-_]core",
-    "NanoJ-SQUIRREL": r"nanoj[-_]squirrel",
-    "NanoJ-SRRF": r"nanoj[-_]srrf",
-    "NanoJ-eSRRF": r"nanoj[-_]esrrf",
-    "ImDecorr": r"im_?decorr",
-    "fairSIM": r"fairsim",
-    "SIMcheck": r"simcheck",
-    "ThunderSTORM": r"thunder_?storm",
-    "deepImageJ": r"deepimagej",
-    "CSBDeep": r"csbdeep",
-    "TrackMate": r"trackmate",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +117,7 @@ def _engine(engine: str, path: str | os.PathLike[str] | None, environ: Mapping[s
     if installation is not None and installation.kind == "fiji":
         fiji = installation.path
         yield _way_in(installation, environ)
-        yield _plugins(installation)
+        yield from _plugins(installation)
     yield _java(environ, installation, fiji)
     yield _display(environ, installation, fiji)
     yield from _others(path, environ, installation)
@@ -165,12 +149,14 @@ def _way_in(installation: locate.Installation, environ: Mapping[str, str]) -> Ch
     return Check(name="pyimagej", status=OK, detail=f"{detail}, used")
 
 
-def _plugins(installation: locate.Installation) -> Check:
-    names = " ".join(jar.name.lower() for jar in installation.jars)
-    found = [name for name, pattern in _PLUGINS.items() if re.search(pattern, names)]
+def _plugins(installation: locate.Installation) -> Iterator[Check]:
+    """Count the plugins, and say of each that the field asks for whether it is here, or where it is."""
     n_plugins = sum("plugins" in jar.relative_to(installation.path).parts[:1] for jar in installation.jars)
-    detail = f"{n_plugins} plugin jars; known: {', '.join(found) or 'none of ' + ', '.join(_PLUGINS)}"
-    return Check(name="plugins", status=OK, detail=detail)
+    yield Check(name="plugins", status=OK, detail=f"{n_plugins} plugin jars")
+    names = [jar.name for jar in installation.jars]
+    for name, plugin in KNOWN_PLUGINS.items():
+        jar = plugin.found(names)
+        yield Check(name=name, status=OK, detail=jar or f"not in this Fiji; {plugin.source}")
 
 
 def _java(environ: Mapping[str, str], installation: locate.Installation | None, fiji: Path | None) -> Check:

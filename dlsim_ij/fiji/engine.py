@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dlsim_ij.fiji.measure import Measurement
 
 ENGINES = ("auto", "fiji", "imagej", "none")
-MODES = ("headless", "interactive")
+MODES = ("headless", "offscreen", "interactive")
 
 
 class Fiji:
@@ -39,9 +39,10 @@ class Fiji:
     path : path-like, optional
         Fiji folder, ``ij.jar``, or Maven endpoint (``sc.fiji:fiji:2.17.0``; needs PyImageJ and network).
         Default: DLSIM_FIJI, the usual places, DLSIM_IJ_JAR, Debian's package (see docs/fiji.md).
-    mode : {"headless", "interactive"}
-        Headless: no person looks; windows go to a virtual screen, dialogs are cancelled and reported.
-        Interactive: images and windows are shown on your display.
+    mode : {"headless", "offscreen", "interactive"}
+        Headless: no person looks; a Fiji makes no windows, an ``ij.jar`` has them on a virtual screen,
+        dialogs are cancelled and reported. Offscreen: a Fiji, too, has windows on a virtual screen, for
+        plugins that need them (RoiManager, NanoJ). Interactive: images and windows are shown on your display.
     gateway : PyImageJ gateway, optional
         The object of ``imagej.init()`` if you have one already.
 
@@ -198,7 +199,8 @@ class Fiji:
         images : sequence of arrays
             Opened before `image`; several inputs.
         verbs : mapping, optional
-            More functions for ``Ext.dlsim``: name to ``function(image, options) -> DataArray or str``.
+            More functions for ``Ext.dlsim``, besides those of `dlsim_ij.macro_verbs`: name to
+            ``function(image, options) -> DataArray, str or Answer``.
         strict : bool
             A Java error inside a command, which ImageJ only writes down, is an error. False: it stays in
             the log, and the macro's result is returned.
@@ -240,9 +242,31 @@ class Fiji:
         text = options if isinstance(options, str) else format_key_values(options)
         return self.run_macro(f"run({_quoted(command)}, {_quoted(text)});", image=image)
 
-    def open(self, path: str | os.PathLike[str]) -> xr.DataArray:
-        """Read an image file with ImageJ's readers (with ours if the engine is none)."""
-        return self._started.open(Path(path))
+    def run_plugin_macro(
+        self, code: str, images: Sequence[Array], verbs: Mapping[str, Verb] | None = None
+    ) -> MacroResult:
+        """Run a macro whose command may announce or ask something: that is cancelled and goes to the log.
+
+        As `run_macro` with ``strict=False``, for plugins that greet with a window.
+        """
+        return self._started.run_macro(code, "", list(images), verbs or {}, False, questions=True)
+
+    def open(self, path: str | os.PathLike[str], *, series: int | None = None) -> xr.DataArray:
+        """Read an image file with ImageJ's readers (with ours if the engine is none).
+
+        Parameters
+        ----------
+        path : path-like
+            In a Fiji with Bio-Formats also files of microscopes: .czi, .nd2, .lif, .mrc, .dv, .ims ...
+        series : int, optional
+            Of a file that holds several, from 1; with Bio-Formats.
+
+        Raises
+        ------
+        ImageError
+            There is no such file or series, or nobody here reads it.
+        """
+        return self._started.open(Path(path), series)
 
     def save(self, array: Array, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write an image file with ImageJ's writers (with ours if the engine is none)."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from dlsim_ij.errors import FijiError, ImageError
+from dlsim_ij.errors import FijiError, ImageError, MacroError
 from dlsim_ij.fiji.arrays import (
     Array,
     from_imageplus,
@@ -23,6 +23,7 @@ from dlsim_ij.fiji.arrays import (
     to_imageplus,
     to_processor,
 )
+from dlsim_ij.fiji.bio_formats import has_bio_formats, is_for_bio_formats, open_with_bio_formats
 from dlsim_ij.fiji.extension import Verb, resize_verb
 from dlsim_ij.fiji.launch import INSTALL_JAVA
 from dlsim_ij.fiji.locate import INSTALL_IMAGEJ
@@ -35,6 +36,9 @@ from dlsim_ij.images.axes import planes
 
 _FORMATS = {".tif": "tiff", ".tiff": "tiff", ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".gif": "gif",
             ".bmp": "bmp", ".pgm": "pgm", ".fits": "fits", ".avi": "avi"}  # fmt: skip
+
+_NO_SERIES = "{}: a series is chosen by Bio-Formats, which is not here"
+_MORE_FORMATS = "a Fiji with Bio-Formats reads microscopes' files: --fiji or DLSIM_FIJI"
 
 
 class Engine(Protocol):
@@ -50,7 +54,7 @@ class Engine(Protocol):
     def measure(self, image: xr.DataArray) -> list[Measurement]:
         """Return the statistics of each plane."""
 
-    def open(self, path: Path) -> xr.DataArray:
+    def open(self, path: Path, series: int | None) -> xr.DataArray:
         """Read an image file."""
 
     def save(self, image: xr.DataArray, path: Path, overwrite: bool) -> Path:
@@ -63,7 +67,13 @@ class Engine(Protocol):
         """Copy an ``ij.ImagePlus`` into an array."""
 
     def run_macro(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
+        self,
+        code: str,
+        argument: str,
+        images: Sequence[Array],
+        verbs: Mapping[str, Verb],
+        strict: bool,
+        questions: bool = False,
     ) -> MacroResult:
         """Run a macro."""
 
@@ -111,14 +121,22 @@ class ImageJEngine:
         size = image.attrs.get("pixel_size_um")
         return [measure_with_imagej(stack.getProcessor(i + 1), size) for i in range(int(stack.getSize()))]
 
-    def open(self, path: Path) -> xr.DataArray:
-        """Read a file with ``IJ.openImage``; in a Fiji this includes its importers."""
+    def open(self, path: Path, series: int | None) -> xr.DataArray:
+        """Read a file with ``IJ.openImage``, or with Bio-Formats what ImageJ itself does not read."""
         self.session.require_usable()
         if not path.is_file():
             raise ImageError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
-        result = self._runner.run("open(getArgument());", str(path.resolve()))
+        if series is not None or is_for_bio_formats(path):
+            if has_bio_formats():
+                return open_with_bio_formats(path, series)
+            if series is not None:
+                raise ImageError(_NO_SERIES.format(path), _MORE_FORMATS)
+        try:
+            result = self._runner.run("open(getArgument());", str(path.resolve()))
+        except MacroError as error:
+            raise ImageError(f"{self.name} cannot open {path}: {error.message}", _MORE_FORMATS) from error
         if result.image is None:
-            raise ImageError(f"{self.name} cannot open {path}", "is it an image? other formats need a Fiji")
+            raise ImageError(f"{self.name} cannot open {path}", f"is it an image? {_MORE_FORMATS}")
         return result.image.assign_attrs(source=str(path))
 
     def save(self, image: xr.DataArray, path: Path, overwrite: bool) -> Path:
@@ -149,11 +167,19 @@ class ImageJEngine:
         return from_imageplus(image)
 
     def run_macro(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
+        self,
+        code: str,
+        argument: str,
+        images: Sequence[Array],
+        verbs: Mapping[str, Verb],
+        strict: bool,
+        questions: bool = False,
     ) -> MacroResult:
-        """Run a macro, with our verbs behind ``Ext.dlsim``."""
-        verbs = {"resize": resize_verb(self.resize), **verbs}
-        return self._runner.run(code, argument, images, verbs, strict)
+        """Run a macro, with our verbs behind ``Ext.dlsim``; with `questions`, dialogs are cancelled only."""
+        import dlsim_ij  # the package's front door: the verbs live in rooms above this one
+
+        verbs = {**dlsim_ij.macro_verbs(), "resize": resize_verb(self.resize), **verbs}
+        return self._runner.run(code, argument, images, verbs, strict, questions)
 
     def commands(self) -> list[str]:
         """Return the names of the menu commands."""
@@ -189,10 +215,12 @@ class NoEngine:
         """Measure each plane with numpy."""
         return [measure_with_numpy(plane, image.attrs.get("pixel_size_um")) for _, plane in planes(image)]
 
-    def open(self, path: Path) -> xr.DataArray:
+    def open(self, path: Path, series: int | None) -> xr.DataArray:
         """Read a file with our own readers."""
         from dlsim_ij.images import read_image
 
+        if series is not None:
+            raise ImageError(_NO_SERIES.format(path), _MORE_FORMATS)
         return read_image(path)
 
     def save(self, image: xr.DataArray, path: Path, overwrite: bool) -> Path:
@@ -210,7 +238,13 @@ class NoEngine:
         raise self._needs_java("an ImagePlus")
 
     def run_macro(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
+        self,
+        code: str,
+        argument: str,
+        images: Sequence[Array],
+        verbs: Mapping[str, Verb],
+        strict: bool,
+        questions: bool = False,
     ) -> MacroResult:
         """Refuse."""
         raise self._needs_java("a macro")

@@ -52,6 +52,11 @@ class JavaLog:
             if line.strip():
                 logger.info("%s", line)
 
+    def peek(self) -> str:
+        """Return what was printed since the last fetch; that still returns it."""
+        self.drain()
+        return "".join(self._drained)
+
     def fetch(self) -> str:
         """Log and return what was printed since the last fetch."""
         self.drain()

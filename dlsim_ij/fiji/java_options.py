@@ -39,6 +39,10 @@ def java_options(
     ]
     if java_major >= 17:
         options.append("--enable-native-access=ALL-UNNAMED")
+    if installation is not None and installation.kind == "imagej":
+        folder = installation.path.parent
+        if (folder / "plugins").is_dir():  # as that ImageJ's own launcher would find them
+            options.append(f"-Dplugins.dir={folder}")
     if installation is not None and installation.kind == "fiji":
         options.append(f"-Dplugins.dir={installation.path / 'plugins'}")
         options.append(f"-Dimagej.dir={installation.path}")

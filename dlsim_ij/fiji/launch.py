@@ -56,8 +56,8 @@ def get(engine: str, path: str | os.PathLike[str] | None, mode: str, gateway: An
         What is wanted.
     path : path-like, optional
         Fiji folder, ``ij.jar`` or Maven endpoint.
-    mode : {"headless", "interactive"}
-        Whether windows are for a person to see.
+    mode : {"headless", "offscreen", "interactive"}
+        No windows if possible, windows on a virtual screen, windows for a person to see.
     gateway : PyImageJ gateway, optional
         One that the caller already has.
 
@@ -96,7 +96,7 @@ def _check_fits(running: Session, engine: str, path: str | os.PathLike[str] | No
         asked = str(path) if locate.is_endpoint(path) else os.path.realpath(Path(path).expanduser())
         if asked not in (running.source, os.path.realpath(running.source)):
             raise FijiError(f"this process already runs {what}, so {path} cannot start", advice)
-    if mode == "interactive" and not running.interactive:
+    if (mode == "interactive" and not running.interactive) or (mode == "offscreen" and running.headless):
         raise FijiError(f"this process already runs {what} without windows", advice)
 
 
@@ -131,7 +131,7 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
     interactive = mode == "interactive"
     imglyb = locate.imglyb_jars(installation) if installation.kind == "fiji" and _has_pyimagej() else None
     own_options = user_options()
-    display, screen, headless = _choose_display(installation, java, interactive)
+    display, screen, headless = _choose_display(installation, java, mode)
     preferences = Path(tempfile.mkdtemp(prefix="dlsim-java-"))
     arguments = java_options(java.major, headless, preferences, installation) + own_options
     class_path = [str(jar) for jar in dict.fromkeys((*installation.jars, *(imglyb or ())))]
@@ -174,10 +174,19 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
 
 
 def _choose_display(
-    installation: locate.Installation, java: locate.Java, interactive: bool
+    installation: locate.Installation, java: locate.Java, mode: str
 ) -> tuple[VirtualDisplay | None, str | None, bool]:
     """Return our own display, the value DISPLAY must have for Java, and whether Java runs headless."""
-    if interactive:
+    if mode == "offscreen":
+        if not java.can_draw:
+            raise FijiError(f"the Java at {java.home} opens no windows", "apt install default-jre")
+        if can_make_display():  # also where there is a display: nothing shall flash up on it
+            display = VirtualDisplay()
+            return display, display.start(), False
+        if has_display():
+            return None, None, False
+        raise FijiError("windows off the screen need Xvfb, which is not installed", "apt install xvfb")
+    if mode == "interactive":
         if not (has_display() and java.can_draw):
             raise FijiError(
                 "interactive mode needs a display", "leave mode='headless', or connect with ssh -X"
@@ -216,7 +225,7 @@ def _open_gateway(session: Session, with_pyimagej: bool) -> None:
     else:
         session.way = "scijava"
         session.gateway = JClass("net.imagej.ImageJ")()
-    if session.interactive:
+    if not session.headless:
         session.gateway.ui().showUI()
     from dlsim_ij.fiji.self_test import self_test
 
@@ -228,7 +237,7 @@ def _pyimagej_gateway(session: Session) -> Any:
     import scyjava.config
 
     scyjava.config.endpoints.clear()  # importing imagej asks for a download, which a local Fiji does not need
-    gateway = imagej.init(session.source, mode="interactive" if session.interactive else "headless")
+    gateway = imagej.init(session.source, mode="headless" if session.headless else "interactive")
     if not gateway:  # PyImageJ's way of reporting a failure
         raise FijiError(
             "PyImageJ could not make its gateway", "see its log, or leave pyimagej out: raw SciJava works"
@@ -249,6 +258,8 @@ def _start_endpoint(endpoint: str, mode: str) -> Session:
     import scyjava.config
 
     interactive = mode == "interactive"
+    if mode == "offscreen":
+        raise FijiError("the mode 'offscreen' is for a local Fiji or an ij.jar", "give its folder")
     if interactive and not has_display():
         raise FijiError("interactive mode needs a display", "leave mode='headless', or connect with ssh -X")
     own_options = user_options()

@@ -21,6 +21,8 @@ NEEDS_DISPLAY = "apt install xvfb (it is used by itself), or give a Fiji with --
 _ASKS = "the macro asks something and nobody can see it"
 _ANSWER = 'give the options in run("...", "..."), and values through getArgument()'
 _INNER = "that line is counted in the inner macro, of eval(...) or runMacro(...)"
+_OFFSCREEN = "mode='offscreen' (dlsim macro --offscreen) with Xvfb"
+_STUMBLES = f"this Fiji's headless mode stumbles over that command: {_OFFSCREEN}"
 _CANCELED = "Macro canceled"  # what ImageJ throws to stop a macro without a word
 
 
@@ -119,6 +121,8 @@ def _java_problem(session: Session, error: Any, line: int | None) -> MacroError:
         )
     if name.endswith("HeadlessException"):
         return _needs_display(session, line)
+    if any("HeadlessGenericDialog" in str(frame) for frame in error.getStackTrace()):
+        return MacroError(f"{name}: {text}".rstrip(": "), line, _STUMBLES)
     if name.endswith("OutOfMemoryError"):
         return MacroError("Java is out of memory", line, "set DLSIM_JAVA_HEAP, for example to 8g")
     return MacroError(f"{name}: {text}".rstrip(": "), line, "a Java error inside ImageJ")
@@ -130,7 +134,7 @@ def _needs_display(session: Session, line: int | None) -> MacroError:
     return MacroError(
         "this opens a window, which a headless Fiji cannot",
         line,
-        "use a variant without one, mode='interactive', or --engine imagej with Xvfb",
+        f"use a variant without one, {_OFFSCREEN}, or --engine imagej",
     )
 
 
@@ -164,8 +168,6 @@ def _swallowed(session: Session, call: Call, log: str) -> MacroError | None:
     word = {"call": r"\bcall\s*\(", "doRun": r"\brun\s*\("}[trace[2]]
     lines = [n for n, text in enumerate(call.code.splitlines(), 1) if re.search(word, text)]
     line = lines[0] if len(lines) == 1 else None  # the macro has gone on since
-    return MacroError(
-        f"a Java error inside a command: {one_line(trace[1])}",
-        line,
-        "if the command handles it itself: run_macro(..., strict=False), dlsim macro --lenient",
-    )
+    lenient = "if the command handles it itself: run_macro(..., strict=False), dlsim macro --lenient"
+    hint = _STUMBLES if "HeadlessGenericDialog" in trace[0] else lenient
+    return MacroError(f"a Java error inside a command: {one_line(trace[1])}", line, hint)

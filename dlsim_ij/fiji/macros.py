@@ -70,6 +70,7 @@ class MacroRunner:
         images: Sequence[Array] = (),
         verbs: Mapping[str, Verb] | None = None,
         strict: bool = True,
+        questions: bool = False,
     ) -> MacroResult:
         """Run a macro; see `Fiji.run_macro`."""
         self._session.require_usable()
@@ -78,10 +79,16 @@ class MacroRunner:
                 "a macro cannot be run from within Ext.dlsim", "call the Python function directly"
             )
         with _lock:
-            return self._run(code, argument, images, verbs or {}, strict)
+            return self._run(code, argument, images, verbs or {}, strict, questions)
 
     def _run(
-        self, code: str, argument: str, images: Sequence[Array], verbs: Mapping[str, Verb], strict: bool
+        self,
+        code: str,
+        argument: str,
+        images: Sequence[Array],
+        verbs: Mapping[str, Verb],
+        strict: bool,
+        questions: bool,
     ) -> MacroResult:
         from jpype import JClass
 
@@ -100,7 +107,9 @@ class MacroRunner:
             call = Call(code, argument, inputs, verbs)
             dialogs = self._execute(call)
             log = str(ij.getLog() or "").removeprefix(before) + self._session.log.fetch()
-            problem = find_problem(self._session, call, dialogs, self._failures, log, strict)
+            problem = find_problem(
+                self._session, call, [] if questions else dialogs, self._failures, log, strict
+            )
             if problem is not None:
                 raise problem
             log += "".join(f"[{d.title or 'message'}] {d.text}\n" for d in dialogs)

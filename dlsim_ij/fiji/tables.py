@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from dlsim_ij.errors import FijiError
 
 Table = dict[str, list[float | str]]
 
@@ -52,3 +55,44 @@ def clear_results() -> None:
     analyzer = JClass("ij.plugin.filter.Analyzer")
     analyzer.setUnsavedMeasurements(False)
     analyzer.resetCounter()
+
+
+def add_row(title: str, label: str, values: Mapping[str, Any]) -> None:
+    """Append a row to an open table, "Results" being ImageJ's own; another one is made if need be.
+
+    Parameters
+    ----------
+    title : str
+        Of the window.
+    label : str
+        For the column "Label".
+    values : mapping
+        Column to number, word, None (NaN), or a list, which becomes one word.
+
+    Raises
+    ------
+    FijiError
+        Another table than "Results" was asked for where there are no windows.
+    """
+    from jpype import JClass
+
+    tables = JClass("ij.measure.ResultsTable")
+    if title != "Results" and bool(JClass("java.awt.GraphicsEnvironment").isHeadless()):
+        raise FijiError(
+            f"a table '{title}' is a window, and there are none without a display",
+            "use the bare option table, for ImageJ's own; or a display",
+        )
+    table = tables.getResultsTable() if title == "Results" else tables.getResultsTable(title)
+    if table is None:
+        table = tables()
+    table.incrementCounter()
+    if label:
+        table.addLabel(label)
+    for column, value in values.items():
+        if isinstance(value, str):
+            table.addValue(column, value)
+        elif isinstance(value, (list, tuple)):
+            table.addValue(column, ",".join(f"{item:.9g}" for item in value))
+        else:
+            table.addValue(column, float("nan") if value is None else float(value))
+    table.show(title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,12 @@ _NPY_START = b"\x93NUMPY"
 _ATTRIBUTES = ("pixel_size_um", "z_step_um", "frame_interval_s", "labels", "display_range")
 
 
-def read_image(path: str | os.PathLike[str], *, axes: str | None = None) -> xr.DataArray:
+def read_image(
+    path: str | os.PathLike[str],
+    *,
+    axes: str | None = None,
+    other: Callable[[Path], xr.DataArray] | None = None,
+) -> xr.DataArray:
     """Read an image: TIFF, ImageJ hyperstack, OME-TIFF, BigTIFF, ``.npy``, or a folder of frames.
 
     Parameters
@@ -43,6 +49,8 @@ def read_image(path: str | os.PathLike[str], *, axes: str | None = None) -> xr.D
         A file, or a folder of single frames with numbered names (`dlsim_ij.images.frames`).
     axes : str, optional
         One letter per axis, in the file's order, where the file does not tell or tells it wrong: "TYX".
+    other : callable, optional
+        Reads files of other formats: ``Fiji().open`` of a Fiji with Bio-Formats.
 
     Returns
     -------
@@ -67,6 +75,8 @@ def read_image(path: str | os.PathLike[str], *, axes: str | None = None) -> xr.D
         from dlsim_ij.images.frames import read_frames
 
         contents = read_frames(path, axes)
+    elif other is not None and not _is_known(path):
+        return other(path)
     else:
         contents = read_file(path, axes)
     return _as_data_array(contents, path)
@@ -118,6 +128,15 @@ def file_axes(path: Path) -> str:
         raise unreachable(path, error) from error
 
 
+def _is_known(path: Path) -> bool:
+    """Tell from the first bytes whether a file is TIFF or .npy."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(16).startswith((*_TIFF_STARTS, _NPY_START))
+    except OSError as error:
+        raise unreachable(path, error) from error
+
+
 def is_tiff(path: Path) -> bool:
     """Tell TIFF from .npy by the first bytes; what is neither, or pretends to be the other, is refused."""
     with open(path, "rb") as file:
@@ -131,7 +150,8 @@ def is_tiff(path: Path) -> bool:
         if not npy_name:
             raise ImageError(f"{path} is a numpy file with another name", "rename it to .npy")
         return False
-    raise ImageError(f"{path} is {_what_it_is(start)}", "TIFF, OME-TIFF and .npy can be read")
+    others = "other formats with a Fiji, see docs/fiji.md"
+    raise ImageError(f"{path} is {_what_it_is(start)}", f"TIFF, OME-TIFF and .npy can be read; {others}")
 
 
 def _what_it_is(start: bytes) -> str:

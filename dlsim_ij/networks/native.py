@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _FIRST_HALF_WIDTH = 0.05  # of the normalised range, before anything is learned
+_GATE_AT_FIRST = -1.0  # a quarter of the image is let through before anything is learned
 _WIDEST = 8.0  # of the logarithm: far beyond any image, and far from overflow
 
 
@@ -45,6 +46,9 @@ class NativeUNet(nn.Module):
     residual_channels : int
         How many of the leading channels are an image of the output's grid, unshuffled (``scale**2`` of
         them), that every output starts from; 0 for none.
+    gated : bool
+        Whether the network tells for every input pixel how much of that image goes into the output, from
+        0 to 1; otherwise one learned factor per output does. For an image that is right in some places only.
     images : int
         How many images the network makes of its input.
     interval : bool
@@ -69,12 +73,15 @@ class NativeUNet(nn.Module):
         residual_channels: int = 4,
         images: int = 1,
         interval: bool = False,
+        gated: bool = False,
     ) -> None:
         super().__init__()
         if residual_channels not in (0, scale**2) or residual_channels > in_channels:
             raise ValueError(f"residual_channels is 0 or {scale**2}, and at most in_channels")
         if images < 1:
             raise ValueError("images is 1 or more")
+        if gated and not residual_channels:
+            raise ValueError("gated wants residual_channels: there is nothing to let through")
         self.in_channels = in_channels
         self.scale = scale
         self.residual_channels = residual_channels
@@ -85,7 +92,10 @@ class NativeUNet(nn.Module):
         self.down = nn.ModuleList(_Block(a, b) for a, b in zip(sources, widths, strict=True))
         self.up = nn.ModuleList(_Block(widths[i] + widths[i + 1], widths[i]) for i in range(len(widths) - 1))
         self.head = _head(width, images * scale**2, 0.0)
-        if residual_channels:
+        self.gate: nn.Conv2d | None = None
+        if gated:
+            self.gate = _head(width, images, _GATE_AT_FIRST)
+        elif residual_channels:
             self.residual_gain = nn.Parameter(torch.ones(images))
         self.half_width: nn.Sequential | None = None
         if interval:
@@ -108,7 +118,10 @@ class NativeUNet(nn.Module):
             x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.up[level](torch.cat([kept[level], x], dim=1))
         out = self.head(x)
-        if self.residual_channels:
+        if self.gate is not None:
+            share = self.gate(x).sigmoid()
+            out = out + torch.cat([share[:, i : i + 1] * start for i in range(self.images)], dim=1)
+        elif self.residual_channels:
             out = out + torch.cat([gain * start for gain in self.residual_gain], dim=1)
         if self.half_width is not None:
             logarithm = self.half_width(x).float().clamp(max=_WIDEST)

@@ -6,7 +6,6 @@ training. An image on the doubled grid is handed over as four channels, its sub-
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,18 +13,16 @@ from numpy.typing import NDArray
 
 from dlsim_ij.errors import LayoutError
 from dlsim_ij.optics import Optics, Pattern
+from dlsim_ij.reconstruction.joint import JointProblem
 from dlsim_ij.reconstruction.wiener import wiener_images
-from dlsim_ij.reconstruction.wiener_filter import SOFT, VENDOR, WienerFilter
+from dlsim_ij.reconstruction.wiener_filter import SOFT, VENDOR
 
 FloatArray = NDArray[np.floating]
 
 N_ANGLES = 3
 MOST_ORDERS = 2
 CHANNELS_PER_STACK = 2 * 4 + N_ANGLES
-CHANNELS_OF_THREE_FRAMES = 4 + N_ANGLES * (1 + 2 * MOST_ORDERS)
-
-# A wide-field image made sharper: no notch, since with order 0 alone nothing would fill the dip.
-_SHARPENED = WienerFilter(wiener=0.2, otf_damping=0.4, notch_strength=0.0, apodisation_end=1.2)
+CHANNELS_OF_THREE_FRAMES = 2 * 4 + N_ANGLES * (1 + 2 * MOST_ORDERS)
 
 
 def wiener_channels(frames: FloatArray, patterns: Sequence[Pattern], optics: Optics) -> FloatArray:
@@ -79,9 +76,10 @@ def three_frame_channels(frames: FloatArray, patterns: Sequence[Pattern], optics
 
     Returns
     -------
-    (19, Y, X) float32 ndarray
-        Four channels of the mean frame, made sharper and enlarged; the three frames; each frame times
-        cosine and sine of its pattern of order 1, and of order 2 (twice order 1, where a pattern has one).
+    (23, Y, X) float32 ndarray
+        Four channels of the joint image of the three frames by Richardson and Lucy, four of that by least
+        squares (`JointProblem`); the frames; each frame times cosine and sine of its pattern of order 1, and
+        of order 2 (twice order 1, where a pattern has one).
 
     Raises
     ------
@@ -89,10 +87,11 @@ def three_frame_channels(frames: FloatArray, patterns: Sequence[Pattern], optics
         There are not three angles, or not one frame for each.
     """
     _check_angles(patterns)
-    plain = [dataclasses.replace(p, phases_rad=(), modulation=()) for p in patterns]
+    problem = JointProblem(frames, patterns, optics)
     channels = np.empty((CHANNELS_OF_THREE_FRAMES, *frames.shape[1:]), dtype=np.float32)
-    channels[:4] = unshuffle(wiener_images(frames, plain, optics, [_SHARPENED])[0])
-    channels[4:7] = frames
+    channels[:4] = unshuffle(problem.richardson_lucy())
+    channels[4:8] = unshuffle(problem.least_squares())
+    channels[8:11] = frames
     y, x = (np.arange(side, dtype=np.float64) for side in frames.shape[1:])
     for angle, (frame, pattern) in enumerate(zip(frames, patterns, strict=True)):
         for order in range(1, MOST_ORDERS + 1):
@@ -101,7 +100,7 @@ def three_frame_channels(frames: FloatArray, patterns: Sequence[Pattern], optics
             phase += order * pattern.steps_rad[0]
             fy, fx = (2 * np.pi * order * f for f in pattern.frequency_px)
             wave = np.exp(1j * (fy * y + phase))[:, None] * np.exp(1j * fx * x)
-            first = 7 + 4 * angle + 2 * (order - 1)
+            first = 11 + 4 * angle + 2 * (order - 1)
             channels[first] = frame * wave.real
             channels[first + 1] = frame * wave.imag
     return channels

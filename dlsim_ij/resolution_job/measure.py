@@ -33,6 +33,9 @@ _DIRECTION_COLUMNS = ("best_angle_deg", "worst_angle_deg", "anisotropy")
 _FRC_COLUMNS = (
     "frc_status", "frc_resolution_um", "frc_resolution_px", "frc_resolution_sd_px", "frc_threshold",
 )  # fmt: skip
+_PLUGIN_COLUMNS = (
+    "plugin_status", "plugin_resolution_um", "plugin_resolution_px", "plugin_kc", "plugin_kc_gm", "plugin_a0",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Settings(Result):
     frc: bool = False  # of each plane with its pair, or split in two
     frc_threshold: Threshold = "1/7"
     align: bool = False
+    plugin: bool = False  # the published plugin's numbers beside ours
 
     def columns(self) -> Sequence[str]:
         """Return the columns of our own table."""
@@ -68,6 +72,8 @@ class Settings(Result):
                 more += [sector_column(180 * i / self.n_sectors, unit) for i in range(self.n_sectors)]
         if self.frc:
             more += _FRC_COLUMNS
+        if self.plugin:
+            more += _PLUGIN_COLUMNS
         return (*_COLUMNS, *more, *_SETTING_COLUMNS)
 
 

@@ -47,7 +47,7 @@ class OwnTable:
     def row(self, record: Record) -> Sequence[Any]:
         """Return the cells of a record."""
         cells = dict(record)
-        for name in ("spread", "frc"):
+        for name in ("spread", "frc", "plugin"):
             cells |= {f"{name}_{key}": value for key, value in (record.get(name) or {}).items()}
         cells |= _by_direction(record.get("directions"))
         notes = [record["error"]] if record.get("error") else record["warnings"]

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from dlsim_ij.files import announce_temporary
 from dlsim_ij.images.lookup_tables import error_colours, signed_error_colours
 from dlsim_ij.images.read import image_name
 from dlsim_ij.images.write import write_planes
@@ -69,6 +70,7 @@ class _Stack:
     def __init__(self, folder: Path, job: PlaneJob) -> None:
         self._image, self._n_planes = job.image, job.n_planes
         self._path = folder / f".{image_name(job.image)}.maps.part"
+        announce_temporary(self._path)
         self._file = open(self._path, "wb")  # noqa: SIM115  (closed by `written` or `discard`)
         self._shape: tuple[int, int] | None = None
         self._pixel_size_um: float | None = None

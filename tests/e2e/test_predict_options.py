@@ -54,7 +54,7 @@ def places(tmp_path_factory, raw):
     dlsim.write_image(folder / "cell.tif", raw, pixel_size_um=0.06)
     dlsim.write_image(folder / "three.tif", raw[::5], pixel_size_um=0.06)
     _save(folder / "all", "wiener-channels", 11)
-    _save(folder / "few", "three-frames", 19)
+    _save(folder / "few", "three-frames", 23)
     assert run(["recon", str(folder / "cell.tif"), "-o", str(folder / "recon"), "-q"]) == 0
     return folder
 

@@ -103,8 +103,11 @@ def test_a_stack_goes_through_a_file_with_its_calibration(fiji, tmp_path):
 
 def test_files_that_cannot_be_are_refused(fiji, tmp_path):
     (tmp_path / "text.tif").write_text("no image")
-    with pytest.raises(FijiError):
+    with pytest.raises(ImageError, match=r"imagej cannot open .*text\.tif"):
         fiji.open(tmp_path / "text.tif")
+    with pytest.raises(ImageError, match="a series is chosen by Bio-Formats") as caught:
+        fiji.open(tmp_path / "text.tif", series=2)
+    assert "--fiji or DLSIM_FIJI" in caught.value.hint
     with pytest.raises(ImageError, match="does not exist"):
         fiji.open(tmp_path / "none.tif")
     with pytest.raises(ImageError, match=r"writes no '.xyz'"):

@@ -85,7 +85,7 @@ def test_a_bug_in_a_verb_is_not_hidden(fiji):
     with pytest.raises(KeyError) as caught:
         fiji.run_macro('\nx = Ext.dlsim("bug", "");', image=IMAGE, verbs={"bug": verb})
     assert caught.value.__notes__ == ["in line 2 of the macro"]
-    with pytest.raises(TypeError, match="returned int, not a DataArray or str"):
+    with pytest.raises(TypeError, match="returned int, not a DataArray, str or Answer"):
         fiji.run_macro('x = Ext.dlsim("bug", "");', image=IMAGE, verbs={"bug": lambda image, options: 3})
 
 

@@ -55,7 +55,7 @@ def run(way, tmp_path):
             environment |= {"DLSIM_IMGLYB": "", "M2_REPO": str(tmp_path / "empty")}
         done = subprocess.run(
             [sys.executable, str(file)],
-            env=environment, capture_output=True, text=True, timeout=180, check=False,
+            env=environment, capture_output=True, text=True, timeout=280, check=False,
         )  # fmt: skip
         # PyImageJ's own words, when its gateway is used
         words = done.stderr.replace("Operating in headless mode - the original ImageJ will have limited", "")

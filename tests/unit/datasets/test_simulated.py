@@ -95,8 +95,8 @@ def test_three_frames_are_the_first_of_each_angle():
     alone, same = network_inputs(raw[::3], patterns, Optics(), "three-frames")
     np.testing.assert_array_equal(whole, alone)
     assert scaling == same
-    assert whole.shape == (19, 64, 64)
-    np.testing.assert_allclose(whole[7] ** 2 + whole[8] ** 2, whole[4] ** 2, atol=1e-4)  # cos^2 + sin^2
+    assert whole.shape == (23, 64, 64)
+    np.testing.assert_allclose(whole[11] ** 2 + whole[12] ** 2, whole[8] ** 2, atol=1e-4)  # cos^2 + sin^2
 
 
 def test_two_angles_are_refused():

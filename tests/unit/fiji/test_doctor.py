@@ -71,8 +71,13 @@ def test_plugins_are_named_from_the_jars(tmp_path):
     installation = locate.Installation(
         kind="fiji", path=folder, origin="", asked=True, jars=tuple(jars), version="2.3.0", needs_java=8
     )
-    detail = doctor._plugins(installation).detail
-    assert detail == "2 plugin jars; known: Bio-Formats, NanoJ-SQUIRREL"
+    checks = by_name(doctor._plugins(installation))
+    assert checks["plugins"].detail == "2 plugin jars"
+    assert checks["NanoJ-SQUIRREL"].detail == "NanoJ_SQUIRREL_.jar"
+    assert checks["Bio-Formats"].detail == "bio-formats_plugins-6.7.0.jar"
+    assert checks["ImDecorr"].detail.startswith("not in this Fiji; no update site")
+    assert checks["SIMcheck"].detail.endswith("Manage Update Sites, tick SIMcheck")
+    assert {check.status for check in checks.values()} == {"ok"}
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dlsim_ij.bundles import save_bundle
-from dlsim_ij.datasets.inputs import network_inputs
+from dlsim_ij.datasets.inputs import input_kind, network_inputs, turn
 from dlsim_ij.errors import LayoutError, ModelError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.inference import load_model, predict, predictor
@@ -276,12 +276,12 @@ def test_gain_scales_the_uncertainty_too(two_images, stack):
 
 def test_three_frames_want_their_patterns(tmp_path, stack):
     torch.manual_seed(4)
-    network = create_network("native", in_channels=19, width=4)
+    network = create_network("native", in_channels=23, width=4)
     torch.nn.init.normal_(network.head.weight, std=0.05)
     card = {
         **WIENER_CARD,
-        "architecture": {"name": "native", "options": {"in_channels": 19, "width": 4}},
-        "in_channels": 19,
+        "architecture": {"name": "native", "options": {"in_channels": 23, "width": 4}},
+        "in_channels": 23,
         "input": {"kind": "three-frames", "n_angles": 3, "n_phases": [5, 3]},
     }
     save_bundle(tmp_path / "three", network, card)
@@ -292,3 +292,32 @@ def test_three_frames_want_their_patterns(tmp_path, stack):
     np.testing.assert_array_equal(whole.image, alone.image)
     with pytest.raises(LayoutError, match="does not tell its own"):
         predict(model, stack.raw[::5])
+
+
+def test_an_ensemble_does_not_depend_on_how_the_sample_lies(native, tmp_path):
+    """And a network that answers to the direction does."""
+    rng = np.random.default_rng(4)
+    channels = rng.normal(size=(11, 24, 40)).astype(np.float32)
+    kind = input_kind("wiener-channels")
+    ensemble = load_model(tmp_path / "tiny", ensemble=True)
+    seen = []
+    for model in (native, ensemble):
+        straight = run_network(model, channels)
+        quarter = run_network(model, np.ascontiguousarray(kind.turn(channels, 1, True)))
+        assert quarter.shape == (1, 80, 48)
+        seen.append(np.abs(quarter - turn(straight, 1, True)).max())
+    assert seen[0] > 1e-2
+    assert seen[1] < 1e-5
+
+
+def test_an_ensemble_counts_all_its_tiles(native, tmp_path):
+    counted = []
+    ensemble = load_model(tmp_path / "tiny", ensemble=True)
+    run_network(ensemble, np.zeros((11, 24, 40), np.float32), progress=lambda *one: counted.append(one))
+    assert counted == [(number, 8) for number in range(1, 9)]
+
+
+def test_frames_with_their_patterns_are_not_turned(tmp_path):
+    save_bundle(tmp_path / "seed", create_network("unet-sim3", width=4), seed_card())
+    with pytest.raises(ModelError, match="in one direction only"):
+        load_model(tmp_path / "seed", ensemble=True)
