@@ -173,6 +173,8 @@ def _validation(scores: Mapping[str, Any]) -> list[str]:
             ]
         elif name == "validation" and isinstance(value, dict):
             parts += ["### While training", *_groups(value)]
+        elif name == "table" and isinstance(value, dict):
+            parts += _final_table(value)
     return parts or ["No scores were measured, or the card does not hold them."]
 
 
@@ -186,6 +188,25 @@ def _groups(value: Mapping[str, Any]) -> list[str]:
         head = list(next(iter(groups.values())))
         rows = [[name, *(_number(row.get(key)) for key in head)] for name, row in groups.items()]
         parts.append(_table(["group", *(key.replace("_", " ") for key in head)], rows))
+    return parts
+
+
+def _final_table(value: Mapping[str, Any]) -> list[str]:
+    """Show the means of a training's final table: part, group, measure."""
+    parts = []
+    for part, groups in value.items():
+        if not isinstance(groups, dict) or not all(isinstance(row, dict) for row in groups.values()):
+            continue
+        first: dict[str, Any] = next(iter(groups.values()), {})
+        measures = [key for key, entry in first.items() if isinstance(entry, dict) and "mean" in entry]
+        if not measures:
+            continue
+        rows = [
+            [group, _number(row.get("n")), *(_number(row.get(key, {}).get("mean")) for key in measures)]
+            for group, row in groups.items()
+        ]
+        head = ["group", "n", *(key.replace("_", " ") for key in measures)]
+        parts += [f"### After training, {part} (means)", _table(head, rows)]
     return parts
 
 
@@ -203,7 +224,9 @@ def _limits(facts: Facts) -> str:
         if card.interval is not None
         else "It does not tell how far it may be wrong."
     )
-    return (
-        f"A network can show structure that is not there.{made_for} {trust} `dlsim run` holds a result "
-        "against its own raw frames (the round trip), which this package cannot."
+    beyond = (
+        ""
+        if is_blinking(card)
+        else " `dlsim run` holds a result against its own raw frames (the round trip); this package cannot."
     )
+    return f"A network can show structure that is not there.{made_for} {trust}{beyond}"

@@ -270,6 +270,26 @@ def test_a_package_that_fails_is_not_put_in_place(own, packages, tmp_path, capfd
     assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
 
+def test_the_readme_shows_what_the_card_holds():
+    from dlsim_ij.zoo_job.readme import _validation
+
+    shown = "\n".join(
+        _validation(
+            {
+                "validation": {"step": 9, "psnr_db": 31.25, "groups": {"actin": {"psnr_db": 30.125}}},
+                "table": {"test": {"all": {"n": 4, "psnr_db": {"n": 4, "mean": 29.5, "sd": 1.0}}}},
+                "test_sets": [{"structure": "actin", "psnr_db": 28.0}],
+                "remark": "not a table",
+            }
+        )
+    )
+    assert "step 9, psnr db 31.25." in shown
+    assert "| actin | 30.12 |" in shown
+    assert "### After training, test (means)" in shown
+    assert "| all | 4 | 29.5 |" in shown
+    assert "| actin | 28 |" in shown
+
+
 @pytest.mark.parametrize("kind", ["wiener-channels", "three-frames"])
 def test_names_are_as_many_as_a_kind_of_input_has(kind):
     from dlsim_ij.zoo_job.channels import input_channels
