@@ -77,6 +77,7 @@ JSON_CALLS = [
     "recon demo_raw.tif -o other --dry-run",
     "dose demo_raw.tif -o dose --levels 1/2 --draws 1 --no-pictures",
     "srrf blinking.npy -o images --magnification 2",
+    "export-bmz sim15 -o sim15.zip --no-test",
     "fiji-install imagej",
     "serve --stop",
     pytest.param("macro macro.ijm", marks=pytest.mark.jvm),
@@ -112,7 +113,7 @@ def test_json_is_all_that_stands_on_stdout(line, work, monkeypatch, capfd, reque
 
 def test_the_json_calls_cover_the_verbs():
     covered = {str(getattr(call, "values", [call])[0]).split()[0] for call in JSON_CALLS}
-    assert set(VERBS) - covered == {"prepare"}  # has an end-to-end test of its own, tests/e2e
+    assert set(VERBS) - covered == {"prepare", "sample"}  # have end-to-end tests of their own, tests/e2e
 
 
 def test_a_traceback_is_shown_only_when_asked_for(capsys, tmp_path):

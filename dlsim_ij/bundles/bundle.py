@@ -187,7 +187,7 @@ def _find(name_or_path: str | os.PathLike[str]) -> Path:
         if path.suffix.lower() in (".pkl", ".pth", ".pt"):
             raise ModelError(
                 f"{path} is a pickle file, which can run any code when it is opened",
-                "weights of the seed, if you trust where they come from: dlsim predict --model FILE "
+                "weights of the seed, if you trust their origin: dlsim models --import FILE -o FOLDER "
                 "--trust-pickle --recipe seed-sim15 --maxima 5315,15383",
             )
         return path.parent

@@ -30,10 +30,12 @@ VERBS = {
     "dose": "How little light is enough: quality against photons, from one bright stack.",
     "srrf": "Super-resolution images from the blinking in a time series: SRRF and eSRRF.",
     "simulate": "Make raw SIM stacks with known truth.",
+    "sample": "Fetch the public microtubule sample of the paper: 34 TIFFs, 4.5 MB.",
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
     "fiji-install": "Put our macros and menu entries into a Fiji or an ImageJ, or take them out.",
     "models": "List the models: what each is for, trained on what, measured how.",
+    "export-bmz": "Write a model as a BioImage Model Zoo package, for deepImageJ and others.",
     "serve": "Keep models and Java loaded: later calls use this worker by themselves.",
 }
 

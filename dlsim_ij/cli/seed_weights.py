@@ -11,6 +11,7 @@ import click
 from dlsim_ij.errors import ConfigError
 
 if TYPE_CHECKING:
+    from dlsim_ij.bundles import Bundle
     from dlsim_ij.inference import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +52,7 @@ def seed_weights(command: Command) -> Command:
     )(command)  # fmt: skip
     return click.option(
         "--trust-pickle", is_flag=True,
-        help="Read --model FILE.pkl, the weights that the seed's scripts saved. No code in it is run.",
+        help="Read a FILE.pkl, the weights that the seed's scripts saved. No code in it is run.",
     )(command)  # fmt: skip
 
 
@@ -91,12 +92,49 @@ def load_given(
             f"{model} holds numbers alone, not what they were trained as",
             "tell with --recipe, for example seed-sim15, and --maxima, for example 5315,15383",
         )
+    told = _told_by(recipe)
+    if batchnorm is not None:
+        told["batchnorm"] = batchnorm
+    return load_seed_model(model, maxima=maxima, trust_pickle=True, **told)
+
+
+def import_given(
+    file: Path,
+    folder: Path,
+    *,
+    trust_pickle: bool,
+    recipe: str | None,
+    maxima: tuple[float, float] | None,
+    overwrite: bool,
+) -> Bundle:
+    """Write a weights file of the seed as a model folder.
+
+    Raises
+    ------
+    ConfigError, ModelError, OutputError
+        Something is not told, the file cannot be used, or the folder holds a model already.
+    """
+    from dlsim_ij.inference import import_seed_model
+
+    if recipe is None or maxima is None:
+        raise ConfigError(
+            f"{file} holds numbers alone, not what they were trained as",
+            "tell with --recipe, for example seed-sim15, and --maxima, for example 5315,15383",
+        )
+    return import_seed_model(
+        file, folder, maxima=maxima, trust_pickle=trust_pickle, overwrite=overwrite, **_told_by(recipe)
+    )
+
+
+def _told_by(recipe: str) -> dict[str, Any]:
+    """Return what a recipe tells of the weights that it trains."""
     from dlsim_ij.training.recipes import make_recipe
 
     settings = make_recipe(recipe)
     assert settings.data is not None  # every recipe has data
-    told = settings.data.options
-    return load_seed_model(
-        model, settings.network.name, frames=told["frames"], light=told["light"], maxima=maxima,
-        trust_pickle=True, batchnorm=batchnorm or settings.batchnorm,
-    )  # fmt: skip
+    return {
+        "architecture": settings.network.name,
+        "frames": settings.data.options["frames"],
+        "light": settings.data.options["light"],
+        "batchnorm": settings.batchnorm,
+    }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlsim_ij.inference.chain import cascade
     from dlsim_ij.inference.predictor import Model, Prediction, load_model, predict
-    from dlsim_ij.inference.seed_model import load_seed_model
+    from dlsim_ij.inference.seed_model import import_seed_model, load_seed_model
 
 _HOMES = {  # torch loads when one of these is used, not before
     "Model": "predictor",
@@ -22,9 +22,10 @@ _HOMES = {  # torch loads when one of these is used, not before
     "predict": "predictor",
     "cascade": "chain",
     "load_seed_model": "seed_model",
+    "import_seed_model": "seed_model",
 }
 
-__all__ = ["Model", "Prediction", "load_model", "predict", "cascade", "load_seed_model"]
+__all__ = ["Model", "Prediction", "load_model", "predict", "cascade", "load_seed_model", "import_seed_model"]
 
 
 def __getattr__(name: str) -> Any:
