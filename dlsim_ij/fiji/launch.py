@@ -11,7 +11,6 @@ import atexit
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from dlsim_ij.fiji.java_log import JavaLog
 from dlsim_ij.fiji.java_options import java_options, user_options
 from dlsim_ij.fiji.session import Session
 from dlsim_ij.fiji.shutdown import CLOSED, close_session
+from dlsim_ij.fiji.signal_handlers import put_back, signal_handlers
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
     class_path = [str(jar) for jar in dict.fromkeys((*installation.jars, *(imglyb or ())))]
     logger.info("starting Java %s from %s (%s)", java.version, java.home, java.origin)
     logger.debug("Java options: %s", " ".join(arguments))
-    handlers = _signal_handlers()
+    handlers = signal_handlers()
     shown = os.environ.get("DISPLAY")
     try:
         if screen is not None:
@@ -165,7 +165,7 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
             "see dlsim doctor; more with -v -v",
         ) from error
     finally:
-        _put_back(handlers)
+        put_back(handlers)
         if screen is not None:  # Java has its connection; matplotlib and child processes must not use it
             del os.environ["DISPLAY"]
             if shown is not None:
@@ -267,7 +267,7 @@ def _start_endpoint(endpoint: str, mode: str) -> Session:
     scyjava.config.set_java_constraints(fetch="auto")  # never download a Java unasked
     scyjava.config.add_options(java_options(java.major, not interactive, preferences, None) + own_options)
     scyjava.config.add_kwargs(jvmpath=str(java.library), interrupt=False)
-    handlers = _signal_handlers()
+    handlers = signal_handlers()
     try:
         gateway = imagej.init(endpoint, mode=mode)
         if not gateway:
@@ -290,7 +290,7 @@ def _start_endpoint(endpoint: str, mode: str) -> Session:
             "it is downloaded: check the network, or give a Fiji folder",
         ) from error
     finally:
-        _put_back(handlers)
+        put_back(handlers)
     return session
 
 
@@ -356,18 +356,6 @@ def _find_gateway() -> Any:
 
 def _way(gateway: Any) -> str:
     return "jar" if gateway is None else "pyimagej" if hasattr(gateway, "py") else "scijava"
-
-
-def _signal_handlers() -> dict[int, Any]:
-    """Return Python's own handlers; `-Xrs` and `interrupt=False` keep most, but not in every Java."""
-    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-    return {number: signal.getsignal(number) for number in numbers if number is not None}
-
-
-def _put_back(handlers: dict[int, Any]) -> None:
-    for number, handler in handlers.items():
-        if handler is not None and signal.getsignal(number) is not handler:
-            signal.signal(number, handler)
 
 
 def _undo_start(display: VirtualDisplay | None, preferences: Path) -> None:
