@@ -52,9 +52,7 @@ def check_request(model: Model, first: Model | None, uncertainty: bool, given: C
     if first is not None:
         check_cascade(first, model)
     if uncertainty and not model.tells_uncertainty:
-        raise ModelError(
-            f"the model '{model.name}' does not tell how sure it is", "leave --uncertainty away"
-        )
+        raise ModelError(f"the model '{model.name}' does not tell how sure it is", "leave --uncertainty away")
     for name, flag in _OF_SIM.items():
         if takes_blinking(model) and name in given:
             raise ConfigError(
