@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from dlsim_ij.errors import DataError, OutputError
 from dlsim_ij.files import make_folder, write_text
@@ -283,7 +283,7 @@ def _read(path: Path) -> dict[str, Row]:
         if reader.fieldnames != COLUMNS:
             raise ValueError("its columns are others")
         for cells in reader:
-            more = {"attempts": int(cells["attempts"]), "seconds": float(cells["seconds"])}
+            more: dict[str, Any] = {"attempts": int(cells["attempts"]), "seconds": float(cells["seconds"])}
             row = Row(**{**cells, **more})
             found[row.item] = row
     except (ValueError, TypeError, csv.Error) as error:
