@@ -82,6 +82,8 @@ def lead_inside(app, name, source):
         if target.is_dir():
             return label[1:-1]  # a folder has no page
         target = OUTSIDE.get(target, target)
+        if target.suffix == ".md" and DOCS in target.parents and label == f"[{Path(match[2]).name}]":
+            label = "[]"  # a file's name on a code host; in the site the title of the page
         return f"{label}({os.path.relpath(target, here)}{anchor})"
 
     source[0] = LINK.sub(fitted, text)
