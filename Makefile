@@ -5,6 +5,7 @@
 #   make test    runs all tests
 #   make explore property tests on examples never tried before
 #   make lint    ruff, mypy, import contract
+#   make docs    the pages as a site
 #   make bench   timings, see benchmarks/
 #
 # Another Python: make demo PYTHON=python3.12. Another place: make demo VENV=folder.
@@ -18,7 +19,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test explore lint bench clean setup setup-dev system system-test
+.PHONY: demo test explore lint docs bench clean setup setup-dev system system-test
 
 demo: setup system
 	$(BIN)/dlsim doctor || true
@@ -57,7 +58,7 @@ bench: setup-dev system
 	$(BIN)/python benchmarks/training_overheads.py
 
 clean:
-	rm -rf $(VENV) demo_out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) demo_out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache docs/_build docs/api
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -79,3 +80,12 @@ system:
 
 system-test:
 	@sh .ci/system-packages java javac imagej xvfb chromium
+
+# the pages as a site, docs/_build/html; a warning is an error
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+	@echo "Open $(CURDIR)/docs/_build/html/index.html in a browser."
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@

@@ -20,6 +20,7 @@ from typing import Any
 from dlsim_ij.errors import FijiError
 from dlsim_ij.fiji import locate
 from dlsim_ij.fiji.display import VirtualDisplay, can_make_display, has_display
+from dlsim_ij.fiji.imagej_object import open_imagej
 from dlsim_ij.fiji.java_log import JavaLog
 from dlsim_ij.fiji.java_options import java_options, user_options
 from dlsim_ij.fiji.session import Session
@@ -155,7 +156,7 @@ def _start_local(installation: locate.Installation, java: locate.Java, mode: str
         if installation.kind == "fiji":
             _open_gateway(session, with_pyimagej=imglyb is not None)
         elif not headless:
-            _open_imagej(interactive)
+            open_imagej(interactive)
     except BaseException as error:  # Ctrl-C too; what Java says becomes one line, and nothing goes on
         _undo_start(display, preferences)
         if isinstance(error, FijiError) or not isinstance(error, Exception):
@@ -200,14 +201,6 @@ def _choose_display(
         display = VirtualDisplay()
         return display, display.start(), False
     return None, None, True
-
-
-def _open_imagej(interactive: bool) -> None:
-    """Make the ImageJ object: without it, "no image is open" makes ImageJ call System.exit."""
-    from jpype import JClass
-
-    imagej = JClass("ij.ImageJ")
-    imagej(imagej.STANDALONE if interactive else imagej.NO_SHOW).exitWhenQuitting(False)
 
 
 def _has_pyimagej() -> bool:

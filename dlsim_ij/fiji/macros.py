@@ -18,6 +18,7 @@ from dlsim_ij.errors import FijiError, MacroError
 from dlsim_ij.fiji.arrays import Array, from_imageplus, to_imageplus
 from dlsim_ij.fiji.dialogs import Dialog, DialogWatch
 from dlsim_ij.fiji.extension import Verb
+from dlsim_ij.fiji.imagej_object import bring_back
 from dlsim_ij.fiji.interpreter import Call, java_field
 from dlsim_ij.fiji.macro_errors import find_problem
 from dlsim_ij.fiji.session import Session
@@ -93,6 +94,7 @@ class MacroRunner:
         from jpype import JClass
 
         ij = JClass("ij.IJ")
+        bring_back(self._session)
         inputs = [to_imageplus(image) for image in images]
         self._failures.clear()
         with _own_log(self._session), _own_images(self._session) as left:

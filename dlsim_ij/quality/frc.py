@@ -122,7 +122,7 @@ def frc_resolution(
 
     Notes
     -----
-    Correlation of ring r: sum of Re(F1 conj(F2)) over sqrt(sum |F1|^2 sum |F2|^2); the crossing is the
+    Correlation of ring r: ``sum Re(F1 conj(F2)) / sqrt(sum |F1|^2 sum |F2|^2)``; the crossing is the
     first, by straight line between two rings, up to which all rings together correlate by 5 standard
     deviations of noise, so a resolution coarser than a third of the shorter side is not seen. The number
     does not depend on gain or offset of either image, nor on flips and quarter turns of both. Noise that

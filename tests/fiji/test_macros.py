@@ -267,6 +267,7 @@ def test_threads_wait_for_each_other(fiji):
 
 def test_an_imagej_that_quits_is_brought_back(fiji):
     fiji.run_macro('run("Quit");')
+    assert fiji.run_macro('print("a"); wait(700); print("b");').log == "a\nb\n"  # it quits a moment later
     assert error_of(fiji, "a = 1;\nx = getPixel(1, 1);").line == 2
 
 

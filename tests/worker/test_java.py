@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MACRO = re.compile(r"^```ijm\n(.*?)^```", re.DOTALL | re.MULTILINE)
+MACRO = re.compile(r"^```javascript\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 pytestmark = pytest.mark.jvm
 

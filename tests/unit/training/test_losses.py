@@ -30,9 +30,18 @@ def test_relative_l1_weighs_dim_and_bright_fields_alike():
     assert float(bright / dim) == pytest.approx(1, abs=0.03)
 
 
+def test_relative_l2_by_hand():
+    target = torch.tensor([[[[0.0, 2.0], [0.0, 2.0]]]])  # standard deviation 1
+    prediction = target + torch.tensor([[[[0.0, 0.0], [0.0, 1.0]]]])
+    assert float(get_loss("relative-l2")(prediction, target)) == pytest.approx(0.5 / 1.02)
+    exact = target.clone().requires_grad_()
+    get_loss("relative-l2")(exact, target).backward()
+    assert torch.isfinite(exact.grad).all()  # at an error of zero too
+
+
 def test_unknown_loss_names_the_one_meant():
     with pytest.raises(ConfigError, match="relative-l1"):
-        get_loss("relative-l2")
+        get_loss("relativ-l1")
 
 
 def test_interval_loss_is_least_at_the_90_percent_level():
