@@ -15,7 +15,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -39,7 +39,7 @@ class Row:
     content_sha256 : str
         Of its bytes.
     state : str
-        running, done, failed, or interrupted.
+        waiting, running, done, failed, or interrupted.
     attempts : int
         How often it was begun with this content and these parameters.
     seconds : float
@@ -149,10 +149,17 @@ class Manifest:
 
     def add(self, row: Row) -> None:
         """Append a row, with one call, so that it is never half there for a reader."""
-        self.rows[row.item] = row
-        self._changed.add(row.item)
+        self.add_all([row])
+
+    def add_all(self, rows: Sequence[Row]) -> None:
+        """Append many rows."""
+        for row in rows:
+            self.rows[row.item] = row
+            self._changed.add(row.item)
+        text = _text(rows, heading=False).encode()
         try:
-            os.write(self._file, _text([row], heading=False).encode())
+            while text:
+                text = text[os.write(self._file, text) :]
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.path}: {error.strerror}", "check space and permissions"
@@ -253,6 +260,25 @@ class Manifest:
             ) from error
         finally:
             os.close(file)
+
+
+class Look:
+    """The rows of a folder as they are, without holding or changing anything."""
+
+    def __init__(self, rows: dict[str, Row]) -> None:
+        self.rows = rows
+
+    def add(self, row: Row) -> None:
+        """Keep a row here only."""
+        self.rows[row.item] = row
+
+
+def look(folder: Path) -> Look:
+    """Read the manifest of a folder, and what parts have not given over yet."""
+    rows = _read(folder / NAME)
+    for journal in sorted(folder.glob("manifest.part-*-of-*.csv")):
+        rows |= _read(journal)
+    return Look(rows)
 
 
 def _text(rows: Iterable[Row], heading: bool = True) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dlsim_ij.images import ImageInput
 
 Do = Callable[["ImageInput"], tuple[list[Path], list[str]]]
+OnMain = Callable[[Callable[[], Any]], Any]
 
 _ready: tuple[Task, Do] | None = None
 
@@ -43,10 +44,17 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def do_input(item: ImageInput, task: Task) -> Outcome:
+def do_input(item: ImageInput, task: Task, on_main: OnMain = lambda call: call()) -> Outcome:
     """Do one input of a batch, in whatever process this is.
 
     Its outputs are replaced if they exist: whoever plans a batch knows that they are the batch's own.
+
+    Parameters
+    ----------
+    item : ImageInput
+    task : Task
+    on_main : callable
+        Calls a function in the main thread, where Java must start, and returns its value.
     """
     start = time.perf_counter()
     told: dict[str, Any] = {"worker": f"{socket.gethostname()}:{os.getpid()}"}
@@ -54,7 +62,7 @@ def do_input(item: ImageInput, task: Task) -> Outcome:
         # signs first: a change while the bytes are read shows as a difference next time
         told["touched"] = touched(item.path)
         told["content_sha256"] = content_sha256(item.path)
-        files, warnings = _prepared(task)(item)
+        files, warnings = _prepared(task, on_main)(item)
         told |= {
             "state": "done",
             "outputs": tuple(file.relative_to(task.output).as_posix() for file in files),
@@ -76,18 +84,18 @@ def _unforeseen(error: Exception) -> str:
     return f"this is a bug of dlsim: {type(error).__name__}: {error}"
 
 
-def _prepared(task: Task) -> Do:
+def _prepared(task: Task, on_main: OnMain) -> Do:
     """Return the work of a verb with its model loaded, the same as last time if the task is."""
     global _ready
     import torch
 
     torch.set_num_threads(task.threads)  # holds for the calling thread alone, so it is said each time
     if _ready is None or _ready[0] != task:
-        _ready = task, {"run": _run, "predict": _predict, "recon": _recon}[task.verb](task)
+        _ready = task, {"run": _run, "predict": _predict, "recon": _recon}[task.verb](task, on_main)
     return _ready[1]
 
 
-def _run(task: Task) -> Do:
+def _run(task: Task, on_main: OnMain) -> Do:
     from dlsim_ij.fiji import Fiji
     from dlsim_ij.inference import load_model
     from dlsim_ij.run_job import run_input
@@ -96,6 +104,7 @@ def _run(task: Task) -> Do:
     known = read_parameters(settings.pop("parameters_file"))
     loaded = load_model(settings.pop("model"))
     fiji = Fiji(engine=settings.pop("engine"), path=settings.pop("fiji_path"))
+    on_main(fiji.start)
 
     def do(item: ImageInput) -> tuple[list[Path], list[str]]:
         described = fiji.describe()
@@ -111,7 +120,7 @@ def _run(task: Task) -> Do:
     return do
 
 
-def _predict(task: Task) -> Do:
+def _predict(task: Task, on_main: OnMain) -> Do:
     from dlsim_ij.inference import load_model
     from dlsim_ij.predict_job import check_request, predict_input, predict_outputs
 
@@ -134,7 +143,7 @@ def _predict(task: Task) -> Do:
     return do
 
 
-def _recon(task: Task) -> Do:
+def _recon(task: Task, on_main: OnMain) -> Do:
     from dlsim_ij.recon_job import ReconRequest, recon_input, recon_outputs
     from dlsim_ij.reconstruction import FILTERS
 
