@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from dlsim_ij.batch_job.work import Outcome
 
 _LOOK_SECONDS, _COUNT_SECONDS = 0.25, 2.0
-_NO_WORKER_SECONDS = 300.0
+_NO_WORKER_SECONDS = 180.0
+_SILENCE_SECONDS = 1.0  # in which a worker may still tell that it had begun what was called off
 _UNTOLD_LIMIT = 10  # deaths between being sent and being begun
 
 
@@ -84,6 +85,7 @@ class Drive:
     _workers: int = 0
     _counted: float = 0.0
     _seen: float = 0.0
+    _silent: float = 0.0
 
     def work(self, todo: Sequence[Planned]) -> None:
         """Do all; returns when nothing is open any more, or after the time of grace.
@@ -102,10 +104,10 @@ class Drive:
         client.subscribe_topic(self._topic, lambda event: self._news.put(("event", event[1])))
         self._seen = time.monotonic()
         try:
-            while self._waiting or self._open:
+            while self._waiting or self._open or time.monotonic() < self._silent:
                 if self.stop.signal is not None:
                     self._withdraw()
-                    if self.stop.is_over or not self._open:
+                    if self.stop.is_over or (not self._open and time.monotonic() > self._silent):
                         break
                 self._count()
                 self._submit()
@@ -135,10 +137,11 @@ class Drive:
         except (OSError, TimeoutError) as error:
             raise self._lost() from error
         self._counted = time.monotonic()
+        self.engine.mend()
         if self._workers:
             self._seen = self._counted
         elif self.engine.memory_limit is not None and self._counted > self._seen + _NO_WORKER_SECONDS:
-            raise DlsimError("no worker has come up for five minutes", "see why with -v -v")
+            raise DlsimError("no worker has come up for three minutes", "see why with -v -v")
         self._show()
 
     def _lost(self) -> DlsimError:
@@ -183,7 +186,8 @@ class Drive:
         if job.ended:
             return  # begun again by a cluster that lost a worker after its work
         if "begun" in told:
-            job.worker, job.attempts = told["worker"], job.attempts + 1
+            job.worker, job.attempts = told["who"], job.attempts + 1
+            self._open[job.number] = job  # if it was called off too late
             self._record(job, "running", worker=job.worker)
         else:
             self._end(job, outcome_of(told["outcome"]))
@@ -223,6 +227,7 @@ class Drive:
             del self._open[job.number]
         if idle:
             self.engine.client.cancel([job.future for job in idle if job.future is not None])
+            self._silent = time.monotonic() + _SILENCE_SECONDS
         self._waiting.clear()
 
     def _end(self, job: _Job, outcome: Outcome) -> None:

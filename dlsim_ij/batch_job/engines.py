@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,12 +36,15 @@ class Engine:
         Bytes of each worker, if somebody watches them.
     too_large : set of int
         Process ids of local workers that were ended because they used more.
+    mend : callable
+        Replaces workers for which Dask does not start another.
     """
 
     client: Client
     where: str
     memory_limit: int | None = None
     too_large: set[int] = field(default_factory=set)
+    mend: Callable[[], None] = lambda: None
 
     def why_lost(self, worker: str) -> str:
         """Say why a worker has died, as far as it can be told."""
@@ -102,14 +106,16 @@ def local_engine(workers: int, threads: int, memory_limit: int | None = None) ->
             cluster = LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, memory_limit=limit,
                 host="127.0.0.1", dashboard_address=None, worker_dashboard_address=None,
+                silence_logs=logging.WARNING if _shows_all() else logging.CRITICAL,
             )  # fmt: skip
         except (OSError, RuntimeError, TimeoutError) as error:
             raise DlsimError(f"no workers could be started: {_one_line(error)}", "try --workers 1") from error
         with cluster, Client(cluster) as client:
             _make_own(client)
             yield Engine(
-                client=client, where=f"{workers} on this machine", memory_limit=limit, too_large=too_large
-            )
+                client=client, where=f"{workers} on this machine", memory_limit=limit, too_large=too_large,
+                mend=functools.partial(_mend, cluster, workers),
+            )  # fmt: skip
 
 
 @contextmanager
@@ -135,6 +141,20 @@ def scheduler_engine(address: str) -> Iterator[Engine]:
             yield Engine(client=client, where=f"at {address}")
 
 
+def _mend(cluster: Any, workers: int) -> None:
+    """Start workers anew whose keeper has given up, as it does when one dies while it starts."""
+    from distributed.core import Status
+
+    async def forget_closed() -> bool:
+        gone = [n for n, keeper in cluster.workers.items() if keeper.status in (Status.closed, Status.failed)]
+        for name in gone:
+            del cluster.workers[name]
+        return bool(gone)
+
+    if cluster.sync(forget_closed):
+        cluster.scale(workers)
+
+
 def _make_own(client: Client) -> None:
     from dlsim_ij.batch_job.remote import OwnWorker
 
@@ -155,7 +175,6 @@ def _configuration(threads: int) -> dict[str, Any]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": 0.95,
-        "distributed.comm.timeouts.connect": "60s",  # a busy machine
     }
 
 
@@ -177,7 +196,7 @@ def _threads_said(threads: int) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Dask's log of deaths and restarts from the terminal: they are told in the manifest."""
-    shown = logging.getLogger("dlsim_ij").isEnabledFor(logging.DEBUG)
+    shown = _shows_all()
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -188,6 +207,10 @@ def _quiet() -> Iterator[None]:
         for logger, (level, propagate) in zip(loggers, before, strict=True):
             logger.setLevel(level)
             logger.propagate = propagate
+
+
+def _shows_all() -> bool:
+    return logging.getLogger("dlsim_ij").isEnabledFor(logging.DEBUG)
 
 
 @contextmanager

@@ -38,8 +38,9 @@ def do_in_worker(item: ImageInput, task: Task, topic: str, number: int) -> None:
         return asyncio.run_coroutine_threadsafe(there(), worker.loop.asyncio_loop).result()
 
     with _one_at_a_time:
+        # ("worker" would be overwritten with Dask's own address)
         who = f"{socket.gethostname()}:{os.getpid()}"
-        worker.log_event(topic, {"begun": number, "worker": who})
+        worker.log_event(topic, {"begun": number, "who": who})
         outcome = do_input(item, task, on_main)
         worker.log_event(topic, {"ended": number, "outcome": asdict(outcome)})
 

@@ -50,7 +50,8 @@ class Progress:
             message, _, hint = state.error.partition("\nHint: ")
             if self._bar is not None:
                 click.echo(err=True)
-            options.show_failure(f"{state.last}: {message}", hint or None)
+            where = "" if message.startswith(state.last) else f"{state.last}: "
+            options.show_failure(f"{where}{message}", hint or None)
         if self._stop.signal is not None and not self._stopping and self._shown:
             self._stopping = True
             seconds = self._stop.grace_seconds
