@@ -7,9 +7,11 @@ import importlib.util
 import logging
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.errors import ConfigError, DlsimError
@@ -18,9 +20,12 @@ from dlsim_ij.processes import available_processors
 if TYPE_CHECKING:
     from distributed import Client
 
+    from dlsim_ij.batch_job.resources import Resources, System
+
 _MEMORY_WANTED = 2 * 2**30  # of one worker with a model and a Java, for the default number of workers
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CONNECT_SECONDS = 20
+_START_TRIALS = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +98,7 @@ def local_engine(workers: int, threads: int, memory_limit: int | None = None) ->
         Bytes of each; by default 90 % of the machine's, divided.
     """
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     limit = memory_limit or int(0.9 * machine_memory() / workers)
     with (
@@ -102,14 +107,7 @@ def local_engine(workers: int, threads: int, memory_limit: int | None = None) ->
         dask.config.set(_configuration(threads)),
         _watch_memory() as too_large,
     ):
-        try:
-            cluster = LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, memory_limit=limit,
-                host="127.0.0.1", dashboard_address=None, worker_dashboard_address=None,
-                silence_logs=logging.WARNING if _shows_all() else logging.CRITICAL,
-            )  # fmt: skip
-        except (OSError, RuntimeError, TimeoutError) as error:
-            raise DlsimError(f"no workers could be started: {_one_line(error)}", "try --workers 1") from error
+        cluster = _local_cluster(workers, limit)
         with cluster, Client(cluster) as client:
             _make_own(client)
             yield Engine(
@@ -139,6 +137,84 @@ def scheduler_engine(address: str) -> Iterator[Engine]:
             ) from error
         with client:
             yield Engine(client=client, where=f"at {address}")
+
+
+@contextmanager
+def queue_engine(
+    system: System, jobs: int, threads: int, resources: Resources, logs: Path
+) -> Iterator[Engine]:
+    """Hand in jobs to a queueing system, each with workers; they end with the batch.
+
+    Parameters
+    ----------
+    system : {"slurm", "pbs", "sge"}
+    jobs : int
+    threads : int
+        Of each worker.
+    resources : Resources
+    logs : Path
+        Folder for what the jobs print.
+
+    Raises
+    ------
+    DlsimError
+        The system's commands are not here, or refuse.
+    """
+    import dask
+    import dask_jobqueue
+    from distributed import Client
+
+    kind = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}[system]
+    who_pays = {"project" if system == "sge" else "account": resources.account}
+    said = [f"export {name}={threads}" for name in _THREAD_VARIABLES]
+    with _quiet(), dask.config.set({**_configuration(threads), "jobqueue": dask.config.get("jobqueue", {})}):
+        try:
+            cluster = getattr(dask_jobqueue, kind)(
+                queue=resources.queue, cores=resources.workers_per_job, processes=resources.workers_per_job,
+                memory=resources.memory, walltime=resources.walltime, interface=resources.interface,
+                local_directory=resources.local_directory, log_directory=str(logs),
+                job_extra_directives=resources.directives, python=sys.executable,
+                job_script_prologue=[*said, *resources.prologue], death_timeout=120,
+                scheduler_options={"dashboard_address": None},
+                worker_extra_args=["--no-dashboard"], name="dlsim-batch",
+                **{k: v for k, v in who_pays.items() if v}, **_cores(system, resources),
+            )  # fmt: skip
+            with cluster, Client(cluster) as client:
+                _make_own(client)
+                cluster.scale(jobs=jobs)
+                yield Engine(client=client, where=f"of {jobs} {system} jobs")
+        except (OSError, RuntimeError, ValueError) as error:
+            if isinstance(error, DlsimError):
+                raise
+            raise DlsimError(
+                f"{system} cannot be used: {_one_line(error)}", "try --array, which writes a plain script"
+            ) from error
+
+
+def _cores(system: System, resources: Resources) -> dict[str, int]:
+    """Return the cores of a job where they are told apart from its workers."""
+    return (
+        {{"slurm": "job_cpu", "pbs": "ncpus"}[system]: resources.cores} if system in ("slurm", "pbs") else {}
+    )
+
+
+def _local_cluster(workers: int, memory_limit: int) -> Any:
+    """Start the processes; one that dies while it starts takes the others with it, so twice more is tried."""
+    from distributed import LocalCluster
+
+    for trial in range(_START_TRIALS):
+        try:
+            return LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory_limit,
+                host="127.0.0.1", dashboard_address=None, worker_dashboard_address=None,
+                silence_logs=logging.WARNING if _shows_all() else logging.CRITICAL,
+            )  # fmt: skip
+        except (OSError, RuntimeError, TimeoutError) as error:
+            if trial == _START_TRIALS - 1:
+                raise DlsimError(
+                    f"no workers could be started: {_one_line(error)}", "try --workers 1, see why with -v -v"
+                ) from error
+    raise AssertionError
 
 
 def _mend(cluster: Any, workers: int) -> None:

@@ -124,7 +124,7 @@ def make_plan(
             continue
         signs = touched(item.path)
         same_content = _same_content(item, row, signs)
-        if not same_content and row.input != str(item.path) and row.content_sha256 and not overwrite:
+        if not same_content and row.input != str(item.path) and row.output and not overwrite:
             raise OutputError(
                 f"{task.output / key} was made of another file, {row.input}",
                 f"give another -o than for {item.path}, or allow it with --overwrite",

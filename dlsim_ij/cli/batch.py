@@ -16,9 +16,11 @@ from dlsim_ij.errors import ConfigError
 
 if TYPE_CHECKING:
     from dlsim_ij.batch_job.job import BatchResult
+    from dlsim_ij.batch_job.resources import System
     from dlsim_ij.batch_job.task import Task
     from dlsim_ij.images import ImageInput
 
+_LOGS = "batch_logs"
 _SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -64,6 +66,21 @@ def _part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
 )  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS", help="Use the workers of a Dask scheduler that runs.")
 @click.option(
+    "--cluster", type=click.Choice(["slurm", "pbs", "sge"]), metavar="slurm|pbs|sge",
+    help="Hand in jobs to this queueing system (--jobs), or write a script for it (--array).",
+)  # fmt: skip
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Jobs to hand in to --cluster (default: 1)."
+)
+@click.option(
+    "--array", "array_parts", type=click.IntRange(1), metavar="N",
+    help="Do nothing but write DIR/dlsim_array.sh: a plain array of N jobs, for sbatch or qsub.",
+)  # fmt: skip
+@click.option(
+    "--resources", type=options.ExistingPath, metavar="FILE",
+    help="What each job asks for: a YAML file, see docs/batch.md.",
+)  # fmt: skip
+@click.option(
     "--part", callback=_part, metavar="K/N",
     help="Only every N-th input from the K-th on; N such calls may run at the same time.",
 )  # fmt: skip
@@ -92,6 +109,10 @@ def command(
     threads: int,
     memory_limit: int | None,
     scheduler: str | None,
+    cluster: System | None,
+    jobs: int | None,
+    array_parts: int | None,
+    resources: Path | None,
     part: tuple[int, int] | None,
     resume: bool,
     retry_failed: bool,
@@ -116,11 +137,7 @@ def command(
             "--report is for --verb run and for a whole batch",
             "leave it away, or call dlsim report at the end",
         )
-    if scheduler is not None and (workers or memory_limit):
-        raise ConfigError(
-            "--workers and --memory-limit are for this machine, --scheduler has workers of its own",
-            "give one of the two",
-        )
+    _check_engine(scheduler, cluster, jobs, array_parts, resources, workers or memory_limit, part)
     asked = read_verb(verb, words, output)
     items = batch_inputs(expand_inputs(asked.inputs), output, part)
     task = make_task(verb, asked.settings, output, threads=threads, given=asked.given, flags=asked.flags)
@@ -128,6 +145,15 @@ def command(
         return _show_plan(
             items, task, part, as_json, resume=resume, retry_failed=retry_failed, overwrite=overwrite
         )
+    if array_parts is not None:
+        own = {"--attempts": attempts, "--grace": grace, "--threads": threads}
+        how = [word for name, value in own.items() for word in (name, str(value))]
+        how += [
+            word for word, wanted in (("--retry-failed", retry_failed), ("--overwrite", overwrite)) if wanted
+        ]
+        where = [str(path.absolute()) for path in asked.inputs]
+        words_of_part = ["batch", *where, "-o", str(task.output), "--verb", verb, *how, *asked.flags]
+        return _write_array(cluster or "slurm", array_parts, words_of_part, resources, task.output, as_json)
     from dlsim_ij.batch_job import engines
     from dlsim_ij.batch_job.job import do_batch
     from dlsim_ij.batch_job.stopping import Stop
@@ -136,6 +162,12 @@ def command(
     engine: Any
     if scheduler is not None:
         engine = functools.partial(engines.scheduler_engine, scheduler)
+    elif cluster is not None:
+        from dlsim_ij.batch_job.resources import read_resources
+
+        engine = functools.partial(
+            engines.queue_engine, cluster, jobs or 1, threads, read_resources(resources), task.output / _LOGS
+        )
     else:
         number = min(workers or engines.default_workers(threads), max(1, len(items)))
         engine = functools.partial(engines.local_engine, number, threads, memory_limit)
@@ -152,6 +184,50 @@ def command(
         )
         return stop.exit_code
     return 1 if result.failed else 0
+
+
+def _check_engine(
+    scheduler: str | None,
+    cluster: str | None,
+    jobs: int | None,
+    array_parts: int | None,
+    resources: Path | None,
+    of_this_machine: int | None,
+    part: tuple[int, int] | None,
+) -> None:
+    """Refuse options that contradict each other."""
+    if scheduler is not None and (of_this_machine or cluster):
+        raise ConfigError(
+            "--workers, --memory-limit and --cluster make workers, --scheduler has its own",
+            "give one of the two",
+        )
+    if cluster is not None and of_this_machine:
+        raise ConfigError(
+            "--workers and --memory-limit are for this machine, not for the jobs of --cluster",
+            "say --jobs N, and what each asks for in --resources FILE",
+        )
+    if (jobs or resources) and cluster is None and array_parts is None:
+        raise ConfigError("--jobs and --resources are for the jobs of a queue", "add --cluster, or --array")
+    if array_parts is not None and (part or jobs or scheduler or of_this_machine):
+        raise ConfigError("--array only writes a script", "give --cluster and --resources with it, no others")
+
+
+def _write_array(
+    system: System, parts: int, words: list[str], resources: Path | None, output: Path, as_json: bool
+) -> int:
+    """Write the script of a job array and say how it is handed in."""
+    from dlsim_ij.batch_job.array_script import array_script, submit_command
+    from dlsim_ij.batch_job.resources import read_resources
+    from dlsim_ij.files import make_folder, write_text
+
+    asked = read_resources(resources)
+    logs = make_folder(make_folder(output) / _LOGS)
+    words = [*words, "--workers", str(asked.workers_per_job)]
+    script = output / "dlsim_array.sh"
+    write_text(script, array_script(system, parts, words, asked, str(logs)), overwrite=True)
+    line = submit_command(system, str(script))
+    options.print_result({"script": str(script), "submit": line, "parts": parts}, as_json, line)
+    return 0
 
 
 def _text(result: BatchResult) -> str:
