@@ -173,7 +173,7 @@ def queue_engine(
                 queue=resources.queue, cores=resources.workers_per_job, processes=resources.workers_per_job,
                 memory=resources.memory, walltime=resources.walltime, interface=resources.interface,
                 local_directory=resources.local_directory, log_directory=str(logs),
-                job_extra_directives=resources.directives, python=sys.executable,
+                job_extra_directives=list(resources.directives), python=sys.executable,
                 job_script_prologue=[*said, *resources.prologue], death_timeout=120,
                 scheduler_options={"dashboard_address": None},
                 worker_extra_args=["--no-dashboard"], name="dlsim-batch",
@@ -193,9 +193,8 @@ def queue_engine(
 
 def _cores(system: System, resources: Resources) -> dict[str, int]:
     """Return the cores of a job where they are told apart from its workers."""
-    return (
-        {{"slurm": "job_cpu", "pbs": "ncpus"}[system]: resources.cores} if system in ("slurm", "pbs") else {}
-    )
+    names = {"slurm": "job_cpu", "pbs": "ncpus"}
+    return {names[system]: resources.cores} if system in names else {}
 
 
 def _local_cluster(workers: int, memory_limit: int) -> Any:

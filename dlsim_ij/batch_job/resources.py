@@ -28,9 +28,9 @@ class Resources(Settings):
         Hours, minutes, seconds.
     workers_per_job : int
         Processes of each job (``--cluster``) or of each part (``--array``).
-    directives : list of str
+    directives : sequence of str
         Further lines of the job's header, without ``#SBATCH``, ``#PBS`` or ``#$``.
-    prologue : list of str
+    prologue : sequence of str
         Shell lines before the work, such as ``module load java``.
     interface : str or None
         Network by which the workers reach the machine that you call from (``--cluster``).
@@ -44,8 +44,8 @@ class Resources(Settings):
     memory: str = Field(default="4GB", pattern=r"^\d+(\.\d+)? ?[kKMGT]i?B?$")
     walltime: str = Field(default="24:00:00", pattern=r"^(\d+-)?\d+:\d\d:\d\d$")
     workers_per_job: int = Field(default=1, ge=1)
-    directives: list[str] = []
-    prologue: list[str] = []
+    directives: tuple[str, ...] = ()
+    prologue: tuple[str, ...] = ()
     interface: str | None = None
     local_directory: str | None = None
 

@@ -38,7 +38,9 @@ class Task:
     threads : int
         For each worker; not part of the sum.
     parameters_sha256 : str
-        Of the settings, the weights, the parameter file and the version.
+        Of the settings, the weights, the parameter file, the macro and the version.
+    post_macro : (str, str), optional
+        Path and text of the user's macro that follows.
     """
 
     verb: str
@@ -48,6 +50,7 @@ class Task:
     output: Path
     threads: int
     parameters_sha256: str
+    post_macro: tuple[str, str] | None = None
 
     def command(self, item: ImageInput) -> str:
         """Return the command that does one input alone."""
@@ -79,6 +82,7 @@ def make_task(
     threads: int,
     given: tuple[str, ...] = (),
     flags: tuple[str, ...] = (),
+    post_macro: tuple[str, str] | None = None,
 ) -> Task:
     """Check what can be checked once for all inputs, and make the task.
 
@@ -102,8 +106,10 @@ def make_task(
         summed["parameters"] = read_parameters(settings["parameters_file"])
         absolute["parameters_file"] = settings["parameters_file"].resolve()
         summed["settings"].pop("parameters_file")
+    if post_macro is not None:
+        summed["post_macro"] = post_macro[1]
     text = json.dumps(summed, sort_keys=True, default=str)
     return Task(
         verb=verb, settings=absolute, given=given, flags=flags, output=output.resolve(), threads=threads,
-        parameters_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        parameters_sha256=hashlib.sha256(text.encode()).hexdigest(), post_macro=post_macro,
     )  # fmt: skip

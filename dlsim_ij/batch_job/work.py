@@ -91,7 +91,12 @@ def _prepared(task: Task, on_main: OnMain) -> Do:
 
     torch.set_num_threads(task.threads)  # holds for the calling thread alone, so it is said each time
     if _ready is None or _ready[0] != task:
-        _ready = task, {"run": _run, "predict": _predict, "recon": _recon}[task.verb](task, on_main)
+        do = {"run": _run, "predict": _predict, "recon": _recon}[task.verb](task, on_main)
+        if task.post_macro is not None:
+            from dlsim_ij.batch_job.post_macro import with_macro
+
+            do = with_macro(do, task, on_main)
+        _ready = task, do
     return _ready[1]
 
 

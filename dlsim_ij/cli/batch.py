@@ -97,6 +97,10 @@ def _part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
     "--grace", type=click.FloatRange(0), default=20.0, show_default=True, metavar="SECONDS",
     help="After Ctrl-C or SIGTERM, inputs that were begun may go on this long.",
 )  # fmt: skip
+@click.option(
+    "--post-macro", type=options.ExistingPath, metavar="FILE.ijm",
+    help="Then run this macro with each input's outputs, in the worker's ImageJ.",
+)  # fmt: skip
 @click.option("--report", is_flag=True, help="At the end, build one report of all (with --verb run).")
 @options.overwrite
 @options.dry_run
@@ -118,6 +122,7 @@ def command(
     retry_failed: bool,
     attempts: int,
     grace: float,
+    post_macro: Path | None,
     report: bool,
     overwrite: bool,
     dry_run: bool,
@@ -129,6 +134,7 @@ def command(
     became of each input; the same command again does what is left or has changed, and nothing else.
     """
     from dlsim_ij.batch_job.plan import batch_inputs
+    from dlsim_ij.batch_job.post_macro import read_macro
     from dlsim_ij.batch_job.task import make_task
     from dlsim_ij.images import expand_inputs
 
@@ -140,7 +146,10 @@ def command(
     _check_engine(scheduler, cluster, jobs, array_parts, resources, workers or memory_limit, part)
     asked = read_verb(verb, words, output)
     items = batch_inputs(expand_inputs(asked.inputs), output, part)
-    task = make_task(verb, asked.settings, output, threads=threads, given=asked.given, flags=asked.flags)
+    task = make_task(
+        verb, asked.settings, output, threads=threads, given=asked.given, flags=asked.flags,
+        post_macro=None if post_macro is None else read_macro(post_macro),
+    )  # fmt: skip
     if dry_run:
         return _show_plan(
             items, task, part, as_json, resume=resume, retry_failed=retry_failed, overwrite=overwrite
@@ -151,6 +160,7 @@ def command(
         how += [
             word for word, wanted in (("--retry-failed", retry_failed), ("--overwrite", overwrite)) if wanted
         ]
+        how += [] if post_macro is None else ["--post-macro", str(post_macro.absolute())]
         where = [str(path.absolute()) for path in asked.inputs]
         words_of_part = ["batch", *where, "-o", str(task.output), "--verb", verb, *how, *asked.flags]
         return _write_array(cluster or "slurm", array_parts, words_of_part, resources, task.output, as_json)
