@@ -175,13 +175,14 @@ def queue_engine(
                 local_directory=resources.local_directory, log_directory=str(logs),
                 job_extra_directives=list(resources.directives), python=sys.executable,
                 job_script_prologue=[*said, *resources.prologue], death_timeout=120,
-                scheduler_options={"dashboard_address": None},
+                scheduler_options={"dashboard_address": ":0"},
                 worker_extra_args=["--no-dashboard"], name="dlsim-batch",
                 **{k: v for k, v in who_pays.items() if v}, **_cores(system, resources),
             )  # fmt: skip
             with cluster, Client(cluster) as client:
                 _make_own(client)
                 cluster.scale(jobs=jobs)
+                cluster.sync(cluster._correct_state)  # raises what sbatch or qsub says; scale alone is silent
                 yield Engine(client=client, where=f"of {jobs} {system} jobs")
         except (OSError, RuntimeError, ValueError) as error:
             if isinstance(error, DlsimError):
@@ -205,7 +206,8 @@ def _local_cluster(workers: int, memory_limit: int) -> Any:
         try:
             return LocalCluster(
                 n_workers=workers, threads_per_worker=1, processes=True, memory_limit=memory_limit,
-                host="127.0.0.1", dashboard_address=None, worker_dashboard_address=None,
+                # Dask's page would be open to the network, on a port that another batch may hold
+                host="127.0.0.1", dashboard_address="127.0.0.1:0", worker_dashboard_address="127.0.0.1:0",
                 silence_logs=logging.WARNING if _shows_all() else logging.CRITICAL,
             )  # fmt: skip
         except (OSError, RuntimeError, TimeoutError) as error:
