@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
@@ -101,6 +102,14 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         raise OutputError(f"cannot write {final}: {reason}", "check space and permissions") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left of writing `path`; to be called when nobody writes it."""
+    for left in path.parent.glob(
+        f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}.part{glob.escape(path.suffix)}"
+    ):
+        left.unlink(missing_ok=True)
 
 
 def _move_without_replacing(temporary: Path, final: Path) -> None:

@@ -77,6 +77,8 @@ JSON_CALLS = [
     "recon demo_raw.tif -o other --dry-run",
     "dose demo_raw.tif -o dose --levels 1/2 --draws 1 --no-pictures",
     "srrf blinking.npy -o images --magnification 2",
+    "batch demo_raw.tif -o batched --workers 1 --verb recon",
+    "batch demo_raw.tif -o batched --verb recon --dry-run",
     "export-bmz sim15 -o sim15.zip --no-test",
     "fiji-install imagej",
     "serve --stop",

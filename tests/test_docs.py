@@ -71,15 +71,19 @@ def test_the_readme_has_blocks_of_both_kinds():
     assert {"python", "console"} <= set(kinds)
 
 
+def options_of(verb):
+    command = importlib.import_module(f"dlsim_ij.cli.{verb.replace('-', '_')}").command
+    return {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_that_are_only_shown_exist(page):
     """Those need data of the user; verb and options are checked, and files of the repository."""
     for words in commands(page):
         assert words[1] in VERBS, words
-        command = importlib.import_module(f"dlsim_ij.cli.{words[1].replace('-', '_')}").command
-        known = {
-            flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)
-        }
+        known = options_of(words[1])
+        if words[1] == "batch":  # knows the options of the verb that it repeats
+            known |= set().union(*(options_of(verb) for verb in ("run", "predict", "recon")))
         used = {word.partition("=")[0] for word in words[2:] if re.match(r"--?[a-z]", word)}
         assert used <= known | {"--help"}, words
         for word in words[2:]:

@@ -32,6 +32,7 @@ VERBS = {
     "simulate": "Make raw SIM stacks with known truth.",
     "sample": "Fetch the public microtubule sample of the paper: 34 TIFFs, 4.5 MB.",
     "train": "Train a network from a configuration file, or tune one to your own stacks.",
+    "batch": "Many inputs on many processes or machines: each done once, whatever happens.",
     "macro": "Run an ImageJ macro headless, with its errors and line numbers.",
     "fiji-install": "Put our macros and menu entries into a Fiji or an ImageJ, or take them out.",
     "models": "List the models: what each is for, trained on what, measured how.",

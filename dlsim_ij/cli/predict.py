@@ -11,11 +11,8 @@ from dlsim_ij.cli import options
 from dlsim_ij.cli.inputs import part_bar, warn, work_through
 from dlsim_ij.cli.parameters import calibration, read_parameters
 from dlsim_ij.cli.seed_weights import load_given, seed_weights
-from dlsim_ij.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from dlsim_ij.images import ImageInput
 
 
@@ -86,14 +83,10 @@ def command(
     model srrf5, inputs are frames of a blinking sample, and every five of them make one image.
     """
     from dlsim_ij.images import expand_inputs
+    from dlsim_ij.predict_job import check_request, predict_input, predict_outputs
 
     items = expand_inputs(inputs)
-    kind = ".ome.tif" if ome else ".tif"
-    roles = {"output": "_sr", **({"uncertainty": "_sd"} if uncertainty else {})}
-    paths = {
-        item: {role: output / item.subfolder / f"{item.name}{end}{kind}" for role, end in roles.items()}
-        for item in items
-    }
+    paths = {item: predict_outputs(output, item, uncertainty, ome) for item in items}
     if dry_run:
         for item, own in paths.items():
             row = {"input": str(item.path), **{role: str(path) for role, path in own.items()}}
@@ -101,11 +94,8 @@ def command(
             options.print_result({**row, "dry_run": True}, as_json, text)
         return 0
     options.set_threads(threads)
-    from dlsim_ij.files import make_folder, refuse_existing
-    from dlsim_ij.images import read_image, write_image
+    from dlsim_ij.files import refuse_existing
     from dlsim_ij.inference import load_model
-    from dlsim_ij.inference.chain import check_cascade
-    from dlsim_ij.pipeline import reconstruct
 
     for own in paths.values():
         for path in own.values():
@@ -115,60 +105,23 @@ def command(
         model, trust_pickle=trust_pickle, recipe=recipe, maxima=maxima, batchnorm=batchnorm, ensemble=ensemble
     )
     first = None if denoiser is None else load_model(denoiser, batchnorm=batchnorm)
-    if first is not None:
-        check_cascade(first, loaded)
-    if uncertainty and not loaded.tells_uncertainty:
-        raise ModelError(
-            f"the model '{loaded.name}' does not tell how sure it is", "leave --uncertainty away"
-        )
-
-    blinking = loaded.card.input["kind"] == "srrf-channels"
-    if blinking:
-        _refuse_sim_options(loaded.name)
-
-    def blinking_images(item: ImageInput) -> tuple[dict[str, xr.DataArray | None], list[str], float]:
-        from dlsim_ij.blinking_series import predict_series
-
-        with part_bar(item.name) as progress:
-            series = predict_series(
-                read_image(item.path), model=loaded, pixel_size_um=pixel_size_um, tile_px=tile_px,
-                threads=threads, progress=progress,
-            )  # fmt: skip
-        return {"output": series.image}, list(series.warnings), series.seconds
-
-    def sim_images(item: ImageInput) -> tuple[dict[str, xr.DataArray | None], list[str], float]:
-        done = reconstruct(
-            read_image(item.path), model=loaded, target=target, denoiser=first,
-            pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm, layout=layout, calibration=known,
-            tile_px=tile_px, threads=threads, force=force, compare=False,
-        )  # fmt: skip
-        images = {"output": done.sr, "uncertainty": done.uncertainty}
-        return images, [message for message, _ in done.warnings], done.seconds
+    check_request(loaded, first, uncertainty, _given())
 
     def work(item: ImageInput) -> None:
-        images, warnings, seconds = (blinking_images if blinking else sim_images)(item)
-        for role, path in paths[item].items():
-            image = images[role]
-            assert image is not None  # the model tells it, as was asked above
-            write_image(make_folder(path.parent) / path.name, image, overwrite=overwrite, ome=ome)
-        written = {role: str(path) for role, path in paths[item].items()}
-        row = {"input": str(item.path), **written, "seconds": round(seconds, 3)}
-        options.print_result({**row, "warnings": warnings}, as_json, written["output"])
+        with part_bar(item.name) as progress:
+            row, warnings = predict_input(
+                item, paths[item], model=loaded, denoiser=first, target=target, pixel_size_um=pixel_size_um,
+                na=na, emission_nm=emission_nm, layout=layout, calibration=known, tile_px=tile_px,
+                threads=threads, force=force, ome=ome, overwrite=overwrite, progress=progress,
+            )  # fmt: skip
+        options.print_result({**row, "warnings": warnings}, as_json, row["output"])
         warn(item.path, warnings)
 
     return work_through(items, work, label="predict")
 
 
-def _refuse_sim_options(model: str) -> None:
-    """Refuse what only a SIM model can heed, if it was given."""
+def _given() -> set[str]:
+    """Return the names of the options that stand on the command line."""
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
-    options_of_sim = {
-        "layout": "--layout", "na": "--na", "emission_nm": "--emission-nm", "force": "--force",
-        "parameters_file": "--parameters", "target": "--target", "denoiser": "--denoiser",
-    }  # fmt: skip
-    for name, flag in options_of_sim.items():
-        if context.get_parameter_source(name) == given:
-            raise ConfigError(
-                f"{flag} belongs to SIM models, '{model}' takes frames of a blinking sample", "leave it out"
-            )
+    return {name for name in context.params if context.get_parameter_source(name) == given}
