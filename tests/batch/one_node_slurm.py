@@ -70,7 +70,8 @@ def one_node_slurm(folder: Path) -> Iterator[dict[str, str]]:
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     munge = [
         "munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge/socket",
-        f"--pid-file={folder}/munge/pid", f"--log-file={folder}/munge/log", f"--seed-file={folder}/munge/seed",
+        f"--pid-file={folder}/munge/pid", f"--log-file={folder}/munge/log",
+        f"--seed-file={folder}/munge/seed",
     ]  # fmt: skip
     running: list[subprocess.Popen[bytes]] = []
     try:
