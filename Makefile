@@ -4,7 +4,7 @@
 #   make demo    runs the main job on a simulated stack and says where the report is
 #   make test    runs all tests
 #   make explore property tests on examples never tried before
-#   make lint    ruff, mypy, import contract
+#   make lint    ruff, mypy, import contract, known vulnerabilities of what is installed
 #   make docs    the pages as a site
 #   make bench   timings, see benchmarks/
 #
@@ -37,6 +37,7 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	sh .ci/audit $(BIN)/python
 
 bench: setup-dev system
 	$(BIN)/python benchmarks/startup.py

@@ -1,6 +1,6 @@
 """Time the way from numpy to ImageJ and back, the start of the engine, and a call of Python from a macro.
 
-    python benchmarks/bridge.py [--json] [--repeats N] [--pyimagej]
+    python benchmarks/bridge.py [--json] [--repeats N] [--pyimagej] [--write docs/fiji.md]
 
 With ``--pyimagej`` (and DLSIM_FIJI, DLSIM_IMGLYB, PyImageJ installed) its own conversions stand beside ours.
 """
@@ -12,10 +12,12 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from doc_tables import put, table
 
 
 def call_ms(fiji: Any, call: str, image: np.ndarray[Any, Any], gives_back: bool, repeats: int) -> float:
@@ -134,11 +136,36 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--pyimagej", action="store_true", help="also time PyImageJ's conversions")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the tables into a page")
     options = parser.parse_args()
     found = rows("fiji" if options.pyimagej else options.engine, options.repeats, options.pyimagej)
     for row in found:
         print(json.dumps(row) if options.json else f"{row['ms']:9.2f} ms  {row['what']}")
+    if options.write is not None:
+        _write(options.write, {row["what"]: row["ms"] for row in found}, options.pyimagej)
     return 0
+
+
+def _two(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"
+
+
+def _write(page: Path, ms: dict[str, float], beside: bool) -> None:
+    ways = ["to ImageJ", "to numpy", *(["to ImageJ, PyImageJ", "to numpy, PyImageJ"] if beside else [])]
+    names = [what.partition(":")[0] for what in ms if what.endswith("float32: to numpy")]
+    cells = [[name, *(f"{_two(ms[f'{name}: {way}'])}" for way in ways)] for name in names]
+    put(page, "arrays-pyimagej" if beside else "arrays", table(["milliseconds", *ways], cells))
+    there, back = ms["one Ext.dlsim call on 512 x 512 float32"], ms["the same, and an image comes back"]
+    calls = [
+        ["an empty macro", ms["an empty macro"]],
+        ["`Ext.dlsim`: the image to Python, a string back", there],
+        ["`Ext.dlsim`: the image to Python, an image back", back],
+    ]
+    if beside:
+        chain = ms["512 x 512: macro, to Python, back, macro with PyImageJ"]
+        calls.append(["PyImageJ's `run_macro`, `from_java`, `to_imageplus`, `run_macro`", chain])
+    rows = [[what, _two(value)] for what, value in calls]
+    put(page, "calls-pyimagej" if beside else "calls", table(["512 x 512 float32", "milliseconds"], rows))
 
 
 if __name__ == "__main__":

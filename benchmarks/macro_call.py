@@ -1,6 +1,6 @@
 """Time dlsim from a macro of a real ImageJ: the first call, and later ones with a warm worker.
 
-python benchmarks/macro_call.py [--json] [--repeats N]
+    python benchmarks/macro_call.py [--json] [--repeats N] [--write docs/macros.md]
 
 A simulated stack of 15 x 128 x 128. `exec` is the bare call, as in exec("dlsim", "predict", ...);
 `DLSIM Reconstruct` starts with the open image and ends with the opened result and a row of the table. Cold
@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from doc_tables import put, table
 
 from dlsim_ij.fiji.display import VirtualDisplay
 from dlsim_ij.fiji.install import install_macros, own_command
@@ -70,6 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time dlsim from a macro.")
     parser.add_argument("--json", action="store_true", help="JSON Lines")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -131,6 +134,14 @@ def main() -> None:
         else:
             median = f"{row['median_s']:7.3f}" if "median_s" in row else ""
             print(f"{row['what']:32} {row['state']:5} {row['best_s']:7.3f} {median}")
+    if options.write is not None:
+        best = {(row["what"], row["state"]): f"{row['best_s']:.2f} s" for row in rows}
+        names = {
+            "exec": '`exec(dlsim, "predict", ...)`',
+            "DLSIM Reconstruct": "DLSIM Reconstruct, open image to opened result",
+        }
+        cells = [[name, best[kind, "cold"], best[kind, "warm"]] for kind, name in names.items()]
+        put(options.write, "macro-calls", table(["", "without worker", "with it"], cells))
 
 
 if __name__ == "__main__":

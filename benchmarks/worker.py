@@ -1,6 +1,6 @@
 """Time calls with and without the warm worker, from the start of the client's process to its end.
 
-    python benchmarks/worker.py [--json] [--repeats N] [--java]
+    python benchmarks/worker.py [--json] [--repeats N] [--java] [--write docs/worker.md]
 
 A worker of its own is started, in a run-time folder of its own. "wall" is what a user waits; "client" and
 "job" are processor time of the client's process and of the worker's engine, which other work hardly changes.
@@ -18,6 +18,8 @@ import tempfile
 import time
 import urllib.parse
 from pathlib import Path
+
+from doc_tables import put, table
 
 import dlsim_ij as dlsim
 
@@ -141,7 +143,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="JSON Lines")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--java", action="store_true", help="with an ImageJ macro too")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page")
     options = parser.parse_args()
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(XDG_RUNTIME_DIR=folder, DLSIM_WORKER="on")
         Path(folder).chmod(0o700)
@@ -150,6 +154,12 @@ def main() -> None:
                 f"  {name} {row[name]:7.3f}" for name in ("wall_s", "client_s", "job_s") if name in row
             )
             print(json.dumps(row) if options.json else f"{row['what']:44}{numbers}")
+            rows.append(row)
+    if options.write is not None:
+        head = ["call", "waited, s", "processor time of the client, s", "of the worker, s"]
+        keys = ("wall_s", "client_s", "job_s")
+        cells = [[str(row["what"]), *(f"{row[k]:.2f}" if row.get(k) else "" for k in keys)] for row in rows]
+        put(options.write, "calls", table(head, cells))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def read_settings(
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{file}{where} is not valid YAML", "check colons and indentation there") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file} is nested too deeply", "compare with docs/training.md") from error
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -99,7 +101,7 @@ def parse_overrides(pairs: Iterable[str]) -> dict[str, Any]:
             raise ConfigError(f"'{pair}' is not key=value", "for example --set steps=100")
         try:
             overrides[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError(f"the value in '{pair}' cannot be read", "quote it") from error
     return overrides
 
@@ -162,9 +164,9 @@ def read_parameters(path: Path | None) -> dict[str, Any] | None:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", "check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{path} is not JSON: {error}", "dlsim recon writes parameters as NAME_wiener.json"
+            f"{path} is not JSON: {error!s:.100}", "dlsim recon writes parameters as NAME_wiener.json"
         ) from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path} holds no parameters", "dlsim recon writes them as NAME_wiener.json")

@@ -138,21 +138,34 @@ def read_parameters(path: Path) -> tuple[dict[str, Any], Conditions]:
         raise ConfigError(
             f"the parameters {path} cannot be read: {error.strerror}", "check the path"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON", "give a NAME_parameters.json of dlsim simulate") from error
     if not isinstance(data, dict) or not isinstance(data.get("conditions"), dict):
         raise ConfigError(f"{path} has no 'conditions'", "give a NAME_parameters.json of dlsim simulate")
     data.setdefault("structure", "microtubules")
     _check_entries(data, path)
     conditions = data["conditions"]
-    psf = conditions.get("psf") or {}
-    maps = (conditions.get("camera") or {}).get("maps") or {}
+    psf = _source(conditions.get("psf"), "psf", path)
+    camera = conditions.get("camera")
+    maps = _source(camera.get("maps") if isinstance(camera, dict) else None, "maps", path)
     made = conditions_from_dict(
         conditions,
-        psf=read_psf(Path(psf["source"])) if psf.get("source") else None,
-        maps=read_maps(Path(maps["source"])) if maps.get("source") else None,
+        psf=None if psf is None else read_psf(psf),
+        maps=None if maps is None else read_maps(maps),
     )
     return data, made
+
+
+def _source(entry: Any, what: str, path: Path) -> Path | None:
+    """Return the file that a measured psf, or pixel maps, came from."""
+    source = entry.get("source") if isinstance(entry, dict) else entry
+    if not source:
+        return None
+    if not isinstance(entry, dict) or not isinstance(source, str):
+        raise ConfigError(
+            f"{path}: '{what}' is {entry!r:.40}, which cannot be right", "compare with a file dlsim wrote"
+        )
+    return Path(source)
 
 
 def _check_entries(data: dict[str, Any], path: Path) -> None:

@@ -184,7 +184,7 @@ def check_output(output: Path, plan: Plan, *, overwrite: bool, resume: bool) -> 
         )
     try:
         started = json.loads(unfinished.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         started = None
     if started != _claim_note(plan):
         raise OutputError(
@@ -342,7 +342,13 @@ def _entry(
     tensors = open_field(path)
     corners = plan.grid(shape)
     keep = _keep(np.asarray(tensors["truth"]), corners, plan)
-    scaling = {kind: FieldScaling(**values) for kind, values in json.loads(header["scaling"]).items()}
+    try:
+        scaling = {kind: FieldScaling(**values) for kind, values in json.loads(header["scaling"]).items()}
+        pixel_size_um = json.loads(header["pixel_size_um"])
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"the header of {path} is damaged", "delete this file and prepare with --resume"
+        ) from error
     return FieldEntry(
         name=files.name,
         file=path.relative_to(output).as_posix(),
@@ -352,7 +358,7 @@ def _entry(
         tiles_in_grid=len(corners),
         maxima={kind: _maximum(stack, shape, plan.settings.border_px) for kind, stack in tensors.items()},
         scaling=scaling,
-        pixel_size_um=json.loads(header["pixel_size_um"]),
+        pixel_size_um=pixel_size_um,
         inputs=inputs,
     )
 

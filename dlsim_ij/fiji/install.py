@@ -230,7 +230,7 @@ def _read_manifest(root: Path) -> dict[str, str]:
     try:
         files = json.loads(file.read_text(encoding="utf-8"))["files"]
         ours = {str(name): str(digest) for name, digest in files.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         hint = "delete it; files that are as we write them are recognised"
         raise FijiError(f"{file} cannot be read", hint) from error
     allowed = {PurePosixPath(folder) for folder in (CORES, *MENUS.values())}

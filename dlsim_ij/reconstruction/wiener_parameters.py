@@ -182,16 +182,20 @@ def _completed(
     )
 
 
+_Phase = Annotated[float, Field(ge=-1000, le=1000)]  # no infinity, and sin and cos are still exact
+_Strength = Annotated[float, Field(ge=0, le=10)]
+
+
 class _PatternFile(pydantic.BaseModel):
     """One pattern as a file tells it; what `SimParameters.to_dict` adds for people is not read."""
 
-    angle_deg: float | None = None
+    angle_deg: Annotated[float, Field(ge=-1000, le=1000)] | None = None
     period_nm: PositiveFloat | None = None
     frequency_px: tuple[float, float] | None = None
-    phases_rad: Annotated[tuple[float, ...], Field(max_length=2)] = ()
-    steps_rad: tuple[float, ...] = ()
-    modulation: tuple[float, ...] = ()
-    snr: tuple[float, ...] = ()
+    phases_rad: Annotated[tuple[_Phase, ...], Field(max_length=2)] = ()
+    steps_rad: tuple[_Phase, ...] = ()
+    modulation: tuple[_Strength, ...] = ()
+    snr: tuple[Annotated[float, Field(ge=0)], ...] = ()
 
 
 class _OpticsFile(pydantic.BaseModel):
@@ -203,7 +207,7 @@ class _OpticsFile(pydantic.BaseModel):
 class _StackFile(pydantic.BaseModel):
     patterns: Annotated[list[_PatternFile], Field(min_length=1)]
     optics: _OpticsFile
-    otf_damping: float | None = None
+    otf_damping: Annotated[float, Field(gt=0, le=10)] | None = None
     position: dict[str, int] = Field(default_factory=dict)
 
 
@@ -236,9 +240,7 @@ def parameters_from_dict(
     """
     stacks = data.get("stacks")
     if isinstance(stacks, list) and stacks:
-        of_channel = [
-            s for s in stacks if isinstance(s, dict) and s.get("position", {}).get("C", 0) == channel
-        ]
+        of_channel = [entry for entry in stacks if _channel_of(entry) == channel]
         data = (of_channel or stacks)[0]
     try:
         read = _StackFile.model_validate(data)
@@ -256,6 +258,11 @@ def parameters_from_dict(
     if len({(p.orders, len(p.steps_rad)) for p in patterns}) > 1:
         raise ConfigError(f"{where}: the angles differ in orders or phases", "give all angles alike")
     return SimParameters(patterns=patterns, optics=optics, otf_damping=read.otf_damping)
+
+
+def _channel_of(entry: Any) -> Any:
+    position = entry.get("position", {}) if isinstance(entry, dict) else None
+    return position.get("C", 0) if isinstance(position, dict) else None
 
 
 def check_same_pixel(parameters: SimParameters, pixel_size_um: float, where: str) -> None:
@@ -294,6 +301,11 @@ def _pattern(one: _PatternFile, number: int, n_phases: int, optics: Optics, wher
             f"{where}: pattern {number} has {len(modulation)} modulations for {orders} orders, or a period "
             "that the optics cannot make",
             "dlsim recon writes such a file beside every image, NAME_wiener.json",
+        )
+    if len(one.snr) not in (0, orders):
+        raise ConfigError(
+            f"{where}: pattern {number} has {len(one.snr)} values of snr for {orders} orders",
+            "leave snr away, it is measured again",
         )
     return Pattern(
         frequency_px=frequency,

@@ -82,4 +82,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DataError(f"{path} is damaged: {error}", "resume is not possible; train anew") from error
     if _KEY not in header:
         raise DataError(f"{path} is no training checkpoint", "give the folder of a training run")
-    return tensors, json.loads(header[_KEY])
+    try:
+        values = json.loads(header[_KEY])
+        if not isinstance(values, dict):
+            raise ValueError("no object")
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path} is damaged: its values are no JSON", "resume is not possible; train anew"
+        ) from error
+    return tensors, values

@@ -68,7 +68,7 @@ class RunFolder:
             raise DataError(f"{self.path} holds no run to resume", "leave --resume away to start one")
         try:
             before = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise DataError(f"{self.config} cannot be read", "the run cannot be resumed") from error
         if not isinstance(before, dict):
             raise DataError(f"{self.config} holds no settings", "the run cannot be resumed")
@@ -87,8 +87,15 @@ class RunFolder:
         make_folder(self.last.parent)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_text(self.config, text, overwrite=True)
-        starts = json.loads(self.environment.read_text("utf-8")) if self.environment.exists() else []
-        write_json(self.environment, [*starts, environment], overwrite=True)
+        write_json(self.environment, [*self._starts(), environment], overwrite=True)
+
+    def _starts(self) -> list[Any]:
+        """Return what is noted of earlier starts; a damaged note is no reason not to train."""
+        try:
+            starts = json.loads(self.environment.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return []
+        return starts if isinstance(starts, list) else []
 
     def draw_history(self) -> None:
         """Draw ``loss.png``: both losses over the steps."""

@@ -107,7 +107,7 @@ class Place:
             return None
         try:
             return WorkerFile(**json.loads(text))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise WorkerError(f"{self.file} is not the file of a worker", _REMOVE) from error
 
     def _is_stale(self) -> bool:

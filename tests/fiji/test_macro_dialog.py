@@ -33,7 +33,9 @@ def wait_for(find, what, seconds=60):
         if found:
             return found
         time.sleep(0.1)
-    sys.exit("no " + what + "; windows: " + ", ".join(map(kind, Window.getWindows())))
+    shown = [kind(w) + str(w.getBounds()) for w in Window.getWindows() if w.isShowing()]
+    print("no " + what + "; shown: " + ", ".join(shown), file=sys.stderr, flush=True)
+    jpype.java.lang.Runtime.getRuntime().halt(1)
 
 def kind(window):
     return str(window.getClass().getName())
@@ -57,6 +59,9 @@ recorder = wait_for(Recorder.getInstance, "recorder")
 wait_for(lambda: jpype.JClass("ij.WindowManager").getImageCount() == 1, "image")
 IJ.doCommand("DLSIM Resolution")  # what the menu does, in a thread of its own
 asking = wait_for(dialog, "dialog")
+# without a window manager all windows open in the corner, one above the other
+recorder.setLocation(0, 400)
+asking.setLocation(300, 120)
 time.sleep(0.5)
 answer = {"title": str(asking.getTitle())}
 field = asking.getNumericFields().get(0)
