@@ -37,11 +37,11 @@ def _no_worker_of_the_user(tmp_path_factory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_logger() -> Iterator[None]:
-    """Undo what a command line run in this process did to our logger."""
+    """Undo what command lines run in this process did to our logger, those of wider fixtures too."""
     logger = logging.getLogger("dlsim_ij")
-    before = logger.handlers[:], logger.level, logger.propagate
+    logger.handlers[:], logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
     yield
-    logger.handlers[:], logger.level, logger.propagate = before
 
 
 @pytest.fixture(autouse=True)
