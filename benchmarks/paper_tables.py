@@ -4,6 +4,7 @@ r"""The paper's comparison on fixed simulated test sets: structures x methods x 
     python benchmarks/paper_tables.py -o tables --own sim15 sim3 lowlight --seed-runs runs/seed \
         --per-structure runs/seed-one --fields 32
     python benchmarks/paper_tables.py -o tables --own runs/mine/model --fields 2  # a quick look
+    python benchmarks/paper_tables.py -o tables --again --write docs/paper-tables.md
 
 Writes paper_tables.md, paper_tables.json (every number with its 95 % interval) and one picture strip for each
 light into the folder. The fields are those of fixed_fields.py, which no training and no choice ever
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shlex
+import shutil
 import sys
 import time
 from collections import defaultdict
@@ -25,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from doc_tables import put
 from fixed_fields import INNER, STRUCTURES, Field, fixed_fields
 from paper_methods import (
     EXPECTED_OWN,
@@ -240,7 +243,12 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-pictures", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put all of it into a page")
+    parser.add_argument("--again", action="store_true", help="only write: take what is in the folder")
     given = parser.parse_args()
+    if given.again:
+        into_page(given.output, given.write)
+        return
     torch.set_num_threads(given.threads)
     methods = [*conventional(), *own_models(given.own, device=given.device)]
     if given.seed_runs:
@@ -273,6 +281,17 @@ def main() -> None:
     text = page(records, given.fields, missing, not given.no_pictures)
     write_text(given.output / "paper_tables.md", text, overwrite=True)
     print(text)
+    if given.write is not None:
+        into_page(given.output, given.write)
+
+
+def into_page(folder: Path, page_path: Path) -> None:
+    """Put the tables into a page, and the pictures beside it."""
+    text = (folder / "paper_tables.md").read_text(encoding="utf-8")
+    for picture in folder.glob("paper_*.png"):
+        shutil.copyfile(picture, page_path.parent / "images" / picture.name)
+        text = text.replace(f"]({picture.name})", f"](images/{picture.name})")
+    put(page_path, "paper-tables", text)
 
 
 if __name__ == "__main__":

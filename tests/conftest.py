@@ -36,12 +36,11 @@ def _no_worker_of_the_user(tmp_path_factory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _own_logger() -> Iterator[None]:
+def _own_logger() -> None:
     """Undo what command lines run in this process did to our logger, those of wider fixtures too."""
     logger = logging.getLogger("dlsim_ij")
     logger.handlers[:], logger.propagate = [], True
     logger.setLevel(logging.NOTSET)
-    yield
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 def test_no_reader_is_surprised(tmp_path):
-    count = str(20 * len(TARGETS))
+    count = str(10 * len(TARGETS))
     words = [sys.executable, HERE / "fuzz.py", "--count", count, "--keep", tmp_path / "failures"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
