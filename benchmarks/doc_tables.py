@@ -21,7 +21,8 @@ def put(page: Path, name: str, text: str) -> None:
     marks = re.compile(rf"<!-- begin {re.escape(name)}\b.*?<!-- end {re.escape(name)} -->", re.DOTALL)
     if len(marks.findall(old)) != 1:
         raise SystemExit(f"{page} has no place, or several, for the table '{name}'")
-    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).resolve().parents[1])
+    command = shlex.join(["python", script.as_posix(), *sys.argv[1:]])
     block = f"<!-- begin {name}: {command} -->\n\n{text.strip()}\n\n<!-- end {name} -->"
     write_text(page, marks.sub(lambda _: block, old), overwrite=True)
 
