@@ -37,7 +37,7 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	sh .ci/audit $(BIN)/python
+	$(BIN)/python .ci/audit.py
 
 bench: setup-dev system
 	$(BIN)/python benchmarks/startup.py

@@ -17,7 +17,7 @@ from dlsim_ij.errors import DlsimError
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def available_processors() -> int:
@@ -92,7 +92,7 @@ def _start(
 ) -> dict[Connection, multiprocessing.context.SpawnProcess]:
     fresh = multiprocessing.get_context("spawn")
     workers = {}
-    with _one_thread_each(), _interrupts_ignored():
+    with threads_of_children(1), _interrupts_ignored():
         for _ in range(n_processes):
             ours, theirs = fresh.Pipe()
             process = fresh.Process(target=_serve, args=(function, theirs), daemon=True)
@@ -103,10 +103,10 @@ def _start(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes started now use one thread for linear algebra; they read it when numpy is imported."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+def threads_of_children(threads: int) -> Iterator[None]:
+    """Let processes started now use so many threads for linear algebra, read when numpy is imported."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     try:
         yield
     finally:

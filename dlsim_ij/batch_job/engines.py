@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.errors import ConfigError, DlsimError
-from dlsim_ij.processes import available_processors
+from dlsim_ij.processes import THREAD_VARIABLES, available_processors, threads_of_children
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from dlsim_ij.batch_job.resources import Resources, System
 
 _MEMORY_WANTED = 2 * 2**30  # of one worker with a model and a Java, for the default number of workers
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CONNECT_SECONDS = 20
 _START_TRIALS = 3
 
@@ -103,7 +101,7 @@ def local_engine(workers: int, threads: int, memory_limit: int | None = None) ->
     limit = memory_limit or int(0.9 * machine_memory() / workers)
     with (
         _quiet(),
-        _threads_said(threads),
+        threads_of_children(threads),  # Dask prefers the environment to its configuration
         dask.config.set(_configuration(threads)),
         _watch_memory() as too_large,
     ):
@@ -166,7 +164,7 @@ def queue_engine(
 
     kind = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}[system]
     who_pays = {"project" if system == "sge" else "account": resources.account}
-    said = [f"export {name}={threads}" for name in _THREAD_VARIABLES]
+    said = [f"export {name}={threads}" for name in THREAD_VARIABLES]
     with _quiet(), dask.config.set({**_configuration(threads), "jobqueue": dask.config.get("jobqueue", {})}):
         try:
             cluster = getattr(dask_jobqueue, kind)(
@@ -240,7 +238,7 @@ def _make_own(client: Client) -> None:
 
 def _configuration(threads: int) -> dict[str, Any]:
     return {
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREAD_VARIABLES, threads),
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, threads),
         "distributed.worker.multiprocessing-method": "spawn",
         # a death costs one attempt, and we do the counting
         "distributed.scheduler.allowed-failures": 0,
@@ -253,21 +251,6 @@ def _configuration(threads: int) -> dict[str, Any]:
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": 0.95,
     }
-
-
-@contextmanager
-def _threads_said(threads: int) -> Iterator[None]:
-    """Say the number of threads in the environment, which Dask prefers to its configuration."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

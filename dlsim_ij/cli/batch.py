@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -66,7 +66,7 @@ def _part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
 )  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS", help="Use the workers of a Dask scheduler that runs.")
 @click.option(
-    "--cluster", type=click.Choice(["slurm", "pbs", "sge"]), metavar="slurm|pbs|sge",
+    "--cluster", type=click.Choice(["local", "slurm", "pbs", "sge"]), default="local", show_default=True,
     help="Hand in jobs to this queueing system (--jobs), or write a script for it (--array).",
 )  # fmt: skip
 @click.option(
@@ -113,7 +113,7 @@ def command(
     threads: int,
     memory_limit: int | None,
     scheduler: str | None,
-    cluster: System | None,
+    cluster: Literal["local", "slurm", "pbs", "sge"],
     jobs: int | None,
     array_parts: int | None,
     resources: Path | None,
@@ -138,12 +138,18 @@ def command(
     from dlsim_ij.batch_job.task import make_task
     from dlsim_ij.images import expand_inputs
 
-    if report and (verb != "run" or part is not None):
+    if report and (verb != "run" or part is not None or array_parts is not None):
         raise ConfigError(
             "--report is for --verb run and for a whole batch",
             "leave it away, or call dlsim report at the end",
         )
-    _check_engine(scheduler, cluster, jobs, array_parts, resources, workers or memory_limit, part)
+    if array_parts is not None and not resume:
+        raise ConfigError(
+            "--no-resume is not for --array, whose script is handed in again to do what is left",
+            "give another -o, or remove the outputs",
+        )
+    system: System | None = None if cluster == "local" else cluster
+    _check_engine(scheduler, system, jobs, array_parts, resources, workers or memory_limit, part)
     asked = read_verb(verb, words, output)
     items = batch_inputs(expand_inputs(asked.inputs), output, part)
     task = make_task(
@@ -163,7 +169,7 @@ def command(
         how += [] if post_macro is None else ["--post-macro", str(post_macro.absolute())]
         where = [str(path.absolute()) for path in asked.inputs]
         words_of_part = ["batch", *where, "-o", str(task.output), "--verb", verb, *how, *asked.flags]
-        return _write_array(cluster or "slurm", array_parts, words_of_part, resources, task.output, as_json)
+        return _write_array(system or "slurm", array_parts, words_of_part, resources, task.output, as_json)
     from dlsim_ij.batch_job import engines
     from dlsim_ij.batch_job.job import do_batch
     from dlsim_ij.batch_job.stopping import Stop
@@ -172,11 +178,11 @@ def command(
     engine: Any
     if scheduler is not None:
         engine = functools.partial(engines.scheduler_engine, scheduler)
-    elif cluster is not None:
+    elif system is not None:
         from dlsim_ij.batch_job.resources import read_resources
 
         engine = functools.partial(
-            engines.queue_engine, cluster, jobs or 1, threads, read_resources(resources), task.output / _LOGS
+            engines.queue_engine, system, jobs or 1, threads, read_resources(resources), task.output / _LOGS
         )
     else:
         number = min(workers or engines.default_workers(threads), max(1, len(items)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from dlsim_ij.errors import FijiError
+
 if TYPE_CHECKING:
     from dlsim_ij.fiji.session import Session
 
@@ -20,7 +22,13 @@ def open_imagej(interactive: bool) -> None:
 
 
 def bring_back(session: Session) -> None:
-    """Make it again if it has quit: ``run("Quit")`` returns at once, and ends it later, with its log."""
+    """Make it again if it has quit: ``run("Quit")`` returns at once, and ends it later, with its log.
+
+    Raises
+    ------
+    FijiError
+        It is still quitting after a while.
+    """
     if not session.owned or session.headless or session.way != "jar":
         return
     from jpype import JClass
@@ -31,3 +39,8 @@ def bring_back(session: Session) -> None:
         time.sleep(0.02)
     if there is None:
         open_imagej(session.interactive)
+    elif there.quitting():
+        raise FijiError(
+            f"ImageJ was told to quit and has not after {_QUIT_SECONDS:.0f} s",
+            "does one of its dialogs wait for an answer? Else start a new process",
+        )

@@ -90,12 +90,18 @@ class RunFolder:
         write_json(self.environment, [*self._starts(), environment], overwrite=True)
 
     def _starts(self) -> list[Any]:
-        """Return what is noted of earlier starts; a damaged note is no reason not to train."""
+        """Return what is noted of earlier starts."""
+        if not self.environment.exists():
+            return []
         try:
             starts = json.loads(self.environment.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return []
-        return starts if isinstance(starts, list) else []
+            if not isinstance(starts, list):
+                raise ValueError("no list")
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(
+                f"{self.environment}, the note of earlier starts, cannot be read", "move it out of the folder"
+            ) from error
+        return starts
 
     def draw_history(self) -> None:
         """Draw ``loss.png``: both losses over the steps."""

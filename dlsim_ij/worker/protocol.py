@@ -41,7 +41,7 @@ def settings_of(environ: Mapping[str, str]) -> dict[str, str]:
 
     Examples
     --------
-    >>> settings_of({"DLSIM_FIJI": "/opt/Fiji.app", "HOME": "/root"})
+    >>> settings_of({"DLSIM_FIJI": "/opt/Fiji.app", "LANG": "C"})
     {'DLSIM_FIJI': '/opt/Fiji.app'}
     """
     return {name: value for name, value in environ.items() if is_setting(name)}

@@ -227,6 +227,8 @@ def test_files_of_others_are_not_replaced(raw, tmp_path, capfd):
         (["--trust-pickle"], "--trust-pickle is not for a batch"),
         (["--no-such-option"], "No such option"),
         (["--report"], "--report is for --verb run"),
+        (["--array", "2", "--no-resume"], "--no-resume is not for --array"),
+        (["--cluster", "slurm", "--workers", "2"], "not for the jobs of --cluster"),
         (["--part", "3/2"], "'3/2' is not K/N"),
         (["--memory-limit", "much"], "is no amount of memory"),
         (["--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "give one of the two"),

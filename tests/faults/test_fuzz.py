@@ -11,7 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import fuzz
-from fuzz_targets import TARGETS, Target, WrongSuccess
+from fuzz_target import Target, WrongSuccess
+from fuzz_targets import TARGETS
 
 from dlsim_ij.errors import ImageError
 
