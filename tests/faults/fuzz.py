@@ -7,8 +7,8 @@
 
 An input fails if it raises anything but a refusal of ours with its hint, takes more than 10 s of processor
 time, needs more than 1 GiB of memory, ends its process, or is taken for something it cannot be
-(fuzz_images.py and its like say what). What happened with failing inputs is kept in fuzz_failures/. The readers run in a
-process of their own, which is killed if it hangs, and another goes on with the next input.
+(fuzz_images.py and its like say what). What happened with failing inputs is kept in fuzz_failures/. The
+readers run in a process of their own, which is killed if it hangs, and another goes on with the next input.
 """
 
 from __future__ import annotations
