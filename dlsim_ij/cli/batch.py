@@ -74,7 +74,7 @@ def _part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
 )
 @click.option(
     "--array", "array_parts", type=click.IntRange(1), metavar="N",
-    help="Do nothing but write DIR/dlsim_array.sh: a plain array of N jobs, for sbatch or qsub.",
+    help="Do nothing but write DIR/dlsim_array.sh: a plain array of N jobs for SLURM, or for --cluster.",
 )  # fmt: skip
 @click.option(
     "--resources", type=options.ExistingPath, metavar="FILE",
