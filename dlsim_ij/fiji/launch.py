@@ -8,6 +8,7 @@ docs/fiji.md lists them.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import shutil
@@ -375,8 +376,14 @@ def _one_line(error: BaseException) -> str:
 
 
 def _after_fork() -> None:
-    """In a forked child: leave the parent's Java alone, also at exit."""
+    """In a forked child: leave the parent's Java alone, also at exit.
+
+    JPype asks Java to collect its garbage when Python has: here no thread of Java is left to answer, and Python
+    would wait for ever in whatever line happened to start its collector.
+    """
     import jpype.config
+
+    gc.callbacks[:] = [call for call in gc.callbacks if getattr(call, "__module__", None) != "_jpype"]
 
     jpype.config.onexit = False
     jpype.config.destroy_jvm = False

@@ -35,6 +35,10 @@ def test_a_forked_child_is_refused_at_once(run_script):
         import os
         child = os.fork()
         if child == 0:
+            import gc
+            for _ in range(40):  # JPype would ask Java to collect as well, which no longer answers
+                waste = [bytearray(100_000) for _ in range(200)]
+                gc.collect()
             resize, macro = lambda: fiji.resize(IMAGE, 2), lambda: fiji.run_macro("a=1;")
             for call in (resize, macro, lambda: Fiji().start()):
                 try:
