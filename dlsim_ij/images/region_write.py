@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dlsim_ij.errors import OutputError
 from dlsim_ij.files import ZARR, atomic_folder, atomic_path
+from dlsim_ij.images.axes import in_order, planes
 from dlsim_ij.images.calibration import check_pixel_size
 from dlsim_ij.images.tiff import tiff_messages
 from dlsim_ij.images.write import hyperstack_axes, plane_order, save_tiff
@@ -83,8 +84,17 @@ def write_regions(
         return
     tile = (TILE_PX, TILE_PX) if tiled else None
     with atomic_path(path, overwrite=overwrite) as temporary, tiff_messages(path), ExitStack() as opened:
-        save_tiff(temporary, outline, None, told, ome, tile=tile)
+        ordered = outline.transpose(*in_order("".join(dims)))
+        save_tiff(temporary, ordered, None, told, ome or ".ome." in path.name, tile=tile)
         yield opened.enter_context(_tiff_file(temporary, outline))
+
+
+def write_zarr(path: Path, image: xr.DataArray, *, overwrite: bool = False) -> None:
+    """Write a whole image as OME-Zarr."""
+    dims = tuple(map(str, image.dims))
+    with write_regions(path, dims, image.shape, image.attrs, overwrite=overwrite) as writer:
+        for number, (_, plane) in enumerate(planes(image)):
+            writer.write(number, 0, 0, np.asarray(plane, dtype=np.float32))
 
 
 class _ZarrFolder:

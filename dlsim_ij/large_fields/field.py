@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from dlsim_ij.optics import Optics, Pattern
 
 if TYPE_CHECKING:
     from dlsim_ij.inference import Model, Prediction
+
+logger = logging.getLogger(__name__)
 
 Notice = tuple[str, str]
 Progress = Callable[[int, int], None]
@@ -141,6 +144,10 @@ class _Field:
         blocks = plan_blocks(
             stacks.height, stacks.width, self._settings.block_px, margin, model.card.side_multiple
         )
+        logger.info(
+            "%s: %d x %d pixels in %d blocks of %d", stacks.attributes.get("name"), stacks.height, stacks.width,
+            len(blocks), self._settings.block_px,
+        )  # fmt: skip
         turns = None if self._pattern.is_one else self._turns([block.read for block in blocks])
         for done, block in enumerate(blocks, start=1):
             rows, columns = block.read
