@@ -1,7 +1,7 @@
 """`dlsim predict` on one input: the network alone, images written.
 
-A single stack that fits into memory is read, computed and written whole. Series go stack by stack, fields of more
-than 2048 x 2048 pixels block by block (`dlsim_ij.large_fields`).
+A single stack that fits into memory is read, computed and written whole. Series go stack by stack, fields of
+more than 2048 x 2048 pixels block by block (`dlsim_ij.large_fields`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlsim_ij.acquisition.layout import parse_layout
 from dlsim_ij.errors import ConfigError, ImageError, LayoutError, ModelError
 from dlsim_ij.files import ZARR, make_folder
 from dlsim_ij.images import read_image, require_frames, write_image
@@ -50,7 +52,7 @@ def predict_outputs(
 
 
 def possible_outputs(
-    output: Path, item: ImageInput, uncertainty: bool, ome: bool, ome_zarr: bool
+    output: Path, item: ImageInput, *, uncertainty: bool, ome: bool, ome_zarr: bool
 ) -> list[Path]:
     """Return every file that may be written for an input, without a look at it."""
     kinds = [".ome.zarr"] if ome_zarr else [".ome.tif"] if ome else [".tif", ".ome.tif"]
@@ -125,8 +127,8 @@ def predict_input(
     paths : mapping
         From `predict_outputs`.
     block_px : int, optional
-        Side of the blocks in which a field is computed; 0: whole, however large. By default fields of more than
-        2048 x 2048 pixels are computed in blocks of 512.
+        Side of the blocks in which a field is computed; 0: whole, however large. By default fields of
+        more than 2048 x 2048 pixels are computed in blocks of 512.
     ome : bool
         Write OME-TIFF instead of ImageJ hyperstacks.
     **others
@@ -150,8 +152,8 @@ def predict_input(
             from dlsim_ij.large_fields.stream import StreamRequest, stream_blinking, stream_stacks
 
             asked = StreamRequest(
-                paths=paths, model=model, denoiser=denoiser, target=target, pixel_size_um=pixel_size_um, na=na,
-                emission_nm=emission_nm, layout=layout, calibration=calibration, block_px=block_px,
+                paths=paths, model=model, denoiser=denoiser, target=target, pixel_size_um=pixel_size_um,
+                na=na, emission_nm=emission_nm, layout=layout, calibration=calibration, block_px=block_px,
                 tile_px=tile_px, threads=threads, force=force, ome=ome, overwrite=overwrite,
             )  # fmt: skip
             source, stacks = opened
@@ -165,6 +167,7 @@ def predict_input(
 
         refuse_too_large(
             item.path, bytes_per_pixel=PREDICT_BYTES_PER_PIXEL, outputs=len(paths),
+            frames_per_stack=_frames_per_stack(model, layout),
             hint="save it as one uncompressed TIFF stack, which is read in parts (without --block-px 0)",
         )  # fmt: skip
         images, warnings, seconds = _whole(
@@ -183,6 +186,13 @@ def predict_input(
                 write_image(make_folder(path.parent) / path.name, image, overwrite=overwrite, ome=ome)
     row = {"input": str(item.path), **{role: str(path) for role, path in paths.items()}}
     return {**row, "seconds": round(seconds, 3)}, warnings
+
+
+def _frames_per_stack(model: Model, layout: str) -> int:
+    if takes_blinking(model):
+        assert model.card.frames is not None  # load_model has seen to it
+        return model.card.frames.total
+    return prod(parse_layout(layout))
 
 
 @contextmanager

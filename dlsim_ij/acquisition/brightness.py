@@ -43,9 +43,7 @@ def equalise_frames(frames: NDArray[Any], offset: float) -> FloatArray:
     return signal
 
 
-def brightness_gains(
-    means: NDArray[np.float64], spread: float, n_pixels: int
-) -> NDArray[np.float64]:
+def brightness_gains(means: NDArray[np.float64], spread: float, n_pixels: int) -> NDArray[np.float64]:
     """Return what brings every frame to the same mean.
 
     Parameters

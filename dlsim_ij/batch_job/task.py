@@ -68,8 +68,8 @@ class Task:
         if self.verb == "predict":
             from dlsim_ij.predict_job import possible_outputs
 
-            names = ("uncertainty", "ome", "ome_zarr")
-            return possible_outputs(self.output, item, *(asked[name] for name in names))
+            kinds = {name: asked[name] for name in ("uncertainty", "ome", "ome_zarr")}
+            return possible_outputs(self.output, item, **kinds)
         from dlsim_ij.recon_job import recon_outputs
 
         return [*recon_outputs(self.output, item, asked["with_widefield"], asked["ome"]).values()]

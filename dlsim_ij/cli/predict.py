@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
 @click.option(
     "--block-px", type=click.IntRange(0), metavar="N",
-    help="Compute a larger field in blocks of N x N pixels, which need not fit into memory together (default: "
-    "512 for fields of more than 2048 x 2048; 0: whole, whatever its size).",
+    help="Compute a larger field in blocks of N x N pixels, which need not fit into memory together "
+    "(default: 512 for fields of more than 2048 x 2048; 0: whole, whatever its size).",
 )  # fmt: skip
 @click.option(
     "--batchnorm", type=click.Choice(["running", "per-image"]),
@@ -127,7 +127,8 @@ def command(
             row, warnings = predict_input(
                 item, paths[item], model=loaded, denoiser=first, target=target, pixel_size_um=pixel_size_um,
                 na=na, emission_nm=emission_nm, layout=layout, calibration=known, tile_px=tile_px,
-                block_px=block_px, threads=threads, force=force, ome=ome, overwrite=overwrite, progress=progress,
+                block_px=block_px, threads=threads, force=force, ome=ome, overwrite=overwrite,
+                progress=progress,
             )  # fmt: skip
         options.print_result({**row, "warnings": warnings}, as_json, row["output"])
         warn(item.path, warnings)

@@ -133,7 +133,7 @@ def network_inputs(
     kind : str
         See the module.
     levels : FieldLevels, optional
-        Of the field (of its first frames of each angle, if the kind uses those alone) that `raw` is a part of.
+        Of the field that `raw` is a part of (of its first frames of each angle, if the kind uses those).
 
     Returns
     -------
@@ -157,9 +157,7 @@ def first_of_each_angle(raw: NDArray[Any], patterns: Sequence[Pattern]) -> tuple
     return raw, [dataclasses.replace(p, steps_rad=p.steps_rad[:1]) for p in patterns]
 
 
-def normalised_frames(
-    raw: NDArray[Any], scaling: Scaling, levels: FieldLevels | None = None
-) -> FloatArray:
+def normalised_frames(raw: NDArray[Any], scaling: Scaling, levels: FieldLevels | None = None) -> FloatArray:
     """Return frames of equal brightness, above the field's background, in units of its scale."""
     if levels is None:
         offset = estimate_offset(raw)

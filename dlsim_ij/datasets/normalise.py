@@ -94,12 +94,11 @@ def robust_scaling(
     if not np.isfinite(mean).all():
         raise ImageError("the frames hold NaN or infinity", "replace them before normalising")
     smooth = smoothed_mean(mean, float(np.percentile(mean, low_percent)), smoothing_px)
-    return scaling_between(*np.percentile(smooth, [low_percent, high_percent]), low_percent, high_percent)
+    low, high = np.percentile(smooth, [low_percent, high_percent])
+    return scaling_between(low, high, low_percent, high_percent)
 
 
-def smoothed_mean(
-    mean: FloatArray, background: float, smoothing_px: float = SMOOTHING_PX
-) -> FloatArray:
+def smoothed_mean(mean: FloatArray, background: float, smoothing_px: float = SMOOTHING_PX) -> FloatArray:
     """Return the mean of a field's frames without hot pixels, smoothed; `background` is its low level."""
     smooth: FloatArray = ndimage.gaussian_filter(
         _without_hot_pixels(mean, background), smoothing_px, mode="nearest"

@@ -159,8 +159,9 @@ class RegionSource:
         tiff: tifffile.TiffFile | None,
     ) -> _Rows:  # fmt: skip
         _innermost(axes, self.path)
-        file = self._open.enter_context(open(self.path, "rb"))
-        return _Rows(self.path, axes, shape, dtype, offset, file.fileno(), tiff)
+        descriptor = os.open(self.path, os.O_RDONLY)
+        self._open.callback(os.close, descriptor)
+        return _Rows(self.path, axes, shape, dtype, offset, descriptor, tiff)
 
 
 def _innermost(axes: str, path: Path) -> None:
@@ -215,7 +216,9 @@ class _Rows(_Reader):
         while done < len(view):
             count = os.preadv(self._descriptor, [view[done:]], offset + done)
             if count == 0:
-                raise ImageError(f"{self._path} is truncated", "it has changed while it was read: start again")
+                raise ImageError(
+                    f"{self._path} is truncated", "it has changed while it was read: start again"
+                )
             done += count
 
 
@@ -231,15 +234,15 @@ class _Segments(_Reader):
         page = series.keyframe
         if page.shape != tuple(shape[-2:]):
             raise ImageError(
-                f"{path}: its pages are no planes of {shape[-2]} x {shape[-1]} pixels, so it cannot be read in "
-                "parts",
+                f"{path}: its pages are no planes of {shape[-2]} x {shape[-1]} pixels, so it cannot be "
+                "read in parts",
                 "save it in ImageJ as a grey stack",
             )
         self._sides = page.chunks[-2:]
         if prod(self._sides) * self.dtype.itemsize > _LARGEST_SEGMENT:
             raise ImageError(
-                f"{path}: a compressed plane of {shape[-2]} x {shape[-1]} pixels in one piece cannot be read in "
-                "parts",
+                f"{path}: a compressed plane of {shape[-2]} x {shape[-1]} pixels in one piece cannot be "
+                "read in parts",
                 "save it without compression, or in tiles",
             )
         self.dtype = true_values(tiff, np.zeros(1, self.dtype)).dtype

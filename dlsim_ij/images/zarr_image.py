@@ -127,7 +127,8 @@ def _known(axes: list[dict[str, Any]], letters: str, finest: dict[str, Any], pat
         return {}
     known: dict[str, Any] = {}
     by_letter = {
-        letter: (float(step), axis.get("unit")) for letter, step, axis in zip(letters, steps, axes, strict=True)
+        letter: (float(step), axis.get("unit"))
+        for letter, step, axis in zip(letters, steps, axes, strict=True)
     }
     lengths = {
         letter: to_um(step, unit) if unit else None for letter, (step, unit) in by_letter.items()

@@ -89,9 +89,7 @@ def plan_windows(
     cells = max(1, window_px // cell_px)
     summed = _window_sums(detail, min(cells, detail.shape[0]), min(cells, detail.shape[1]))
     found: dict[tuple[int, int], float] = {}
-    n_down, n_across = (
-        max(1, min(most_across, side // window_px)) for side in (height, width)
-    )
+    n_down, n_across = (max(1, min(most_across, side // window_px)) for side in (height, width))
     for rows in np.array_split(np.arange(summed.shape[0]), n_down):
         for columns in np.array_split(np.arange(summed.shape[1]), n_across):
             if rows.size and columns.size:

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import scipy.fft
@@ -18,21 +18,20 @@ from dlsim_ij.acquisition.detect import detect_acquisition
 from dlsim_ij.acquisition.layout import Acquisition
 from dlsim_ij.acquisition.pattern_fourier import moved_origin
 from dlsim_ij.acquisition.single_frames import fit_single_frames
-from dlsim_ij.datasets.inputs import FieldLevels, input_kind, input_kinds
+from dlsim_ij.datasets.inputs import input_kind, input_kinds
 from dlsim_ij.errors import ImageError, LayoutError, ModelError
 from dlsim_ij.images import undo_enlargement
 from dlsim_ij.images.region_write import RegionWriter
 from dlsim_ij.large_fields.blocks import FOURIER_MARGIN_PX, plan_blocks, plan_windows
 from dlsim_ij.large_fields.pattern import (
     LIMIT_RAD,
-    FieldPattern,
     MeasuredPhases,
     measure_phases,
     one_pattern,
     phases_of_blocks,
 )
 from dlsim_ij.large_fields.stacks import StackSource
-from dlsim_ij.large_fields.survey import CELL_PX, Survey, survey_field
+from dlsim_ij.large_fields.survey import CELL_PX, survey_field
 from dlsim_ij.optics import Optics, Pattern
 
 if TYPE_CHECKING:
@@ -124,9 +123,7 @@ class _Field:
         self._stacks, self._number, self._settings = stacks, number, settings
         self._window = (min(WINDOW_PX, stacks.height), min(WINDOW_PX, stacks.width))
         self._survey = survey_field(stacks, number, self._used(list(range(stacks.n_frames))))
-        corners = plan_windows(
-            self._survey.detail, CELL_PX, stacks.height, stacks.width, min(self._window)
-        )
+        corners = plan_windows(self._survey.detail, CELL_PX, stacks.height, stacks.width, min(self._window))
         self._found, corner = self._acquisition(corners, known)
         self._order = list(self._found.permutation) or list(range(stacks.n_frames))
         if self._used(self._order) != self._used(list(range(stacks.n_frames))):
@@ -140,13 +137,14 @@ class _Field:
     def predict(self, writers: Mapping[str, RegionWriter], progress: Progress | None) -> list[Notice]:
         model, stacks = self._settings.model, self._stacks
         enlargement = int(model.card.input.get("enlargement", 1))
-        margin = -(-int(model.network.receptive_radius_px) // enlargement) + FOURIER_MARGIN_PX
+        radius = cast(int, model.network.receptive_radius_px)
+        margin = -(-radius // enlargement) + FOURIER_MARGIN_PX
         blocks = plan_blocks(
             stacks.height, stacks.width, self._settings.block_px, margin, model.card.side_multiple
         )
         logger.info(
-            "%s: %d x %d pixels in %d blocks of %d", stacks.attributes.get("name"), stacks.height, stacks.width,
-            len(blocks), self._settings.block_px,
+            "%s: %d x %d pixels in %d blocks of %d", stacks.attributes.get("name"), stacks.height,
+            stacks.width, len(blocks), self._settings.block_px,
         )  # fmt: skip
         turns = None if self._pattern.is_one else self._turns([block.read for block in blocks])
         for done, block in enumerate(blocks, start=1):
@@ -199,7 +197,7 @@ class _Field:
             frames = self._read(corner)
             if undo_enlargement(frames).was_enlarged:
                 raise ImageError(
-                    "the frames were enlarged before, and so large a field is not taken back to its own pixels",
+                    "the frames were enlarged before, which is not undone in a field that is computed in blocks",
                     "give the frames as the camera wrote them",
                 )
             tried.append((self._detected(frames, known), corner))

@@ -212,7 +212,8 @@ def _plane(
 def _turned(pattern: Pattern, turn_rad: float) -> Pattern:
     """Turn the phase of order 1; higher orders go with it."""
     phases = tuple(
-        float(_wrapped(phase + order * turn_rad)) for order, phase in enumerate(pattern.phases_rad, start=1)
+        float(np.angle(np.exp(1j * (phase + order * turn_rad))))
+        for order, phase in enumerate(pattern.phases_rad, start=1)
     )
     return dataclasses.replace(pattern, phases_rad=phases)
 

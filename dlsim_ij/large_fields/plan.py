@@ -15,11 +15,12 @@ from dlsim_ij.memory import free_main_bytes, size
 # the same file has the same result on every machine.
 WHOLE_FIELD_PIXELS = 2048 * 2048
 SMALLEST_BLOCK_PX = 64
-# Measured peaks of a field computed whole, per pixel of a frame (benchmarks/large_field.py --whole); what python
-# and its libraries take comes on top.
-PREDICT_BYTES_PER_PIXEL = 420
-RUN_BYTES_PER_PIXEL = 900
-LIBRARIES_BYTES = 450 * 2**20
+# Measured peaks of a field computed whole (benchmarks/large_field.py --whole), bytes: python and its libraries; the
+# network, whose tiles are at most 1024 x 1024; and per pixel of a frame, frames and filters.
+LIBRARIES_BYTES = 400 * 2**20
+NETWORK_BYTES_PER_PIXEL, LARGEST_TILE_PIXELS = 1200, 1024 * 1024
+PREDICT_BYTES_PER_PIXEL = 250
+RUN_BYTES_PER_PIXEL = 400
 PREDICT_STREAMS = "dlsim predict works through large fields and long series part by part"
 
 
@@ -58,9 +59,7 @@ def is_large(path: Path, block_px: int | None) -> bool:
         return False  # what is wrong is told when the file's turn comes
 
 
-def refuse_too_large(
-    path: Path, *, bytes_per_pixel: int, outputs: int, hint: str = PREDICT_STREAMS
-) -> None:
+def refuse_too_large(path: Path, *, bytes_per_pixel: int, outputs: int, hint: str = PREDICT_STREAMS) -> None:
     """Refuse what would be computed whole and does not fit into memory.
 
     Parameters
@@ -68,7 +67,8 @@ def refuse_too_large(
     path : Path
         A file, or a folder of frames.
     bytes_per_pixel : int
-        What one stack needs, per pixel of a frame.
+        What one stack needs beside the network, per pixel of a frame.
+    frames_per_stack : int
     outputs : int
         Images that are kept of every stack.
     hint : str
@@ -83,9 +83,10 @@ def refuse_too_large(
     if free is None or shape is None:
         return
     n_frames, height, width = shape
-    n_stacks = max(1, n_frames // 15)
-    kept = (n_stacks - 1) * outputs * 4 * 4 * height * width
-    needed = LIBRARIES_BYTES + bytes_per_pixel * height * width + kept
+    pixels = height * width
+    kept = (max(1, n_frames // frames_per_stack) - 1) * outputs * 4 * 4 * pixels
+    network = NETWORK_BYTES_PER_PIXEL * min(pixels, LARGEST_TILE_PIXELS)
+    needed = LIBRARIES_BYTES + network + bytes_per_pixel * pixels + kept
     if needed > free:
         raise DlsimError(
             f"{path}: {n_frames} frames of {height} x {width} pixels would need some {size(needed)} of memory, "

@@ -38,7 +38,8 @@ class StackSource:
         # an image of plane numbers goes the way that an image of pixels goes
         numbers = split_stack(require_grey(source.plane_numbers()), layout=layout)
         self._source = source
-        self._planes: NDArray[np.intp] = numbers.frames[..., 0, 0].reshape(len(numbers), -1)
+        planes = numbers.frames[..., 0, 0].reshape(len(numbers), -1)
+        self._planes: NDArray[np.intp] = planes.astype(np.intp)
         self.series = numbers.series
         self.n_angles, self.n_phases = numbers.n_angles, numbers.n_phases
         self.height, self.width, self.dtype = source.height, source.width, source.dtype
@@ -58,9 +59,7 @@ class StackSource:
         """Of one stack in the file's type."""
         return self.n_frames * self.height * self.width * self.dtype.itemsize
 
-    def read(
-        self, number: int, rows: slice, columns: slice, frames: list[int] | None = None
-    ) -> NDArray[Any]:
+    def read(self, number: int, rows: slice, columns: slice, frames: list[int] | None = None) -> NDArray[Any]:
         """Read a part of a stack: (frames, rows, columns), all frames or those named."""
         planes = self._planes[number]
         return self._source.stack(planes if frames is None else planes[frames], rows, columns)

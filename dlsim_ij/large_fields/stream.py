@@ -77,7 +77,12 @@ class _Outputs:
             ome = self._asked.ome or tiled
             self.writers[role] = self._opened.enter_context(
                 write_regions(
-                    path, dims, shape, attributes, ome=ome, tiled=tiled and path.suffix != ZARR,
+                    path,
+                    dims,
+                    shape,
+                    attributes,
+                    ome=ome,
+                    tiled=tiled and path.suffix != ZARR,
                     overwrite=self._asked.overwrite,
                 )  # fmt: skip
             )
@@ -132,7 +137,7 @@ def _by_stacks(
             first = done
             kept = {key: done.sr.attrs.get(key) for key in ("pixel_size_um", "name", "source")}
             kept["frame_interval_s"] = stacks.attributes.get("frame_interval_s")
-            outputs.open(*done.sr.shape, kept, tiled=False)
+            outputs.open(done.sr.sizes["Y"], done.sr.sizes["X"], kept, tiled=False)
         elif _place(done) != _place(first):
             raise ImageError(
                 "some stacks of the series were enlarged before, others not or otherwise",
@@ -218,7 +223,9 @@ def stream_blinking(
         for number in range(n_images):
             chosen = planes[number * per_image : (number + 1) * per_image]
             few = xr.DataArray(
-                source.stack(chosen, *whole), dims=("I", "Y", "X"), attrs={**source.attributes, "labels": None}
+                source.stack(chosen, *whole),
+                dims=("I", "Y", "X"),
+                attrs={**source.attributes, "labels": None},
             )
             done = predict_series(
                 few, model=asked.model, pixel_size_um=asked.pixel_size_um, tile_px=asked.tile_px,
@@ -226,7 +233,10 @@ def stream_blinking(
             )  # fmt: skip
             if number == 0:
                 interval = source.attributes.get("frame_interval_s")
-                kept = {**done.image.attrs, "frame_interval_s": None if interval is None else interval * per_image}
+                kept = {
+                    **done.image.attrs,
+                    "frame_interval_s": None if interval is None else interval * per_image,
+                }
                 outputs.open(scale * source.height, scale * source.width, kept, tiled=False)
             outputs.write(number, {"output": done.image.values})
             warnings += [text for text in done.warnings if text not in warnings]

@@ -18,7 +18,13 @@ from scipy import ndimage
 
 from dlsim_ij.acquisition.brightness import brightness_gains
 from dlsim_ij.datasets.inputs import FieldLevels
-from dlsim_ij.datasets.normalise import HIGH_PERCENT, LOW_PERCENT, SMOOTHING_PX, scaling_between, smoothed_mean
+from dlsim_ij.datasets.normalise import (
+    HIGH_PERCENT,
+    LOW_PERCENT,
+    SMOOTHING_PX,
+    scaling_between,
+    smoothed_mean,
+)
 from dlsim_ij.errors import ImageError, LayoutError
 from dlsim_ij.large_fields.stacks import StackSource
 
@@ -142,7 +148,9 @@ class _Look:
         smooth = smoothed_mean(mean, background)
         fine = np.abs(smooth - ndimage.uniform_filter(smooth, 9))[inner_y, inner_x]
         smooth = smooth[inner_y, inner_x]
-        self._smooth.append(smooth[(-top) % self._step :: self._step, (-left) % self._step :: self._step].ravel())
+        self._smooth.append(
+            smooth[(-top) % self._step :: self._step, (-left) % self._step :: self._step].ravel()
+        )
         for y in range(0, fine.shape[0], CELL_PX):
             for x in range(0, fine.shape[1], CELL_PX):
                 cell = fine[y : y + CELL_PX, x : x + CELL_PX]
@@ -161,7 +169,9 @@ class _Look:
         offset = float(np.percentile(used_dark, _DARKEST_PERCENT))
         variance = np.maximum(self._squares / self._n_pixels - means**2, 0)[self._used]
         gains = brightness_gains(
-            means[self._used] - np.float64(np.float32(offset)), float(np.sqrt(variance).mean()), self._n_pixels
+            means[self._used] - np.float64(np.float32(offset)),
+            float(np.sqrt(variance).mean()),
+            self._n_pixels,
         )
         levels = np.percentile(np.concatenate(self._smooth), [LOW_PERCENT, HIGH_PERCENT])
         return Survey(
