@@ -6,8 +6,8 @@
 
 A field is 15 frames of uint16 with one pattern from edge to edge, made of simulated tiles: their bands are
 turned to where a tile lies, so that frequencies fit no tile; every pixel has its own noise. Peak memory is
-VmHWM of the process, which counts everything in it, libraries too. `--against` compares blocks with the whole field;
-`--whole` measures what a field needs that is computed whole.
+VmHWM of the process, which counts everything in it, libraries too. `--against` compares blocks with the
+whole field; `--whole` measures what a field needs that is computed whole.
 """
 
 from __future__ import annotations

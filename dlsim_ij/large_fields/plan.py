@@ -15,8 +15,8 @@ from dlsim_ij.memory import free_main_bytes, size
 # the same file has the same result on every machine.
 WHOLE_FIELD_PIXELS = 2048 * 2048
 SMALLEST_BLOCK_PX = 64
-# Measured peaks of a field computed whole (benchmarks/large_field.py --whole), bytes: python and its libraries; the
-# network, whose tiles are at most 1024 x 1024; and per pixel of a frame, frames and filters.
+# Measured peaks of a field computed whole (benchmarks/large_field.py --whole), bytes: python and its
+# libraries; the network, whose tiles are at most 1024 x 1024; per pixel of a frame, frames and filters.
 LIBRARIES_BYTES = 400 * 2**20
 NETWORK_BYTES_PER_PIXEL, LARGEST_TILE_PIXELS = 1200, 1024 * 1024
 PREDICT_BYTES_PER_PIXEL = 250
@@ -59,7 +59,9 @@ def is_large(path: Path, block_px: int | None) -> bool:
         return False  # what is wrong is told when the file's turn comes
 
 
-def refuse_too_large(path: Path, *, bytes_per_pixel: int, outputs: int, hint: str = PREDICT_STREAMS) -> None:
+def refuse_too_large(
+    path: Path, *, bytes_per_pixel: int, frames_per_stack: int, outputs: int, hint: str = PREDICT_STREAMS
+) -> None:
     """Refuse what would be computed whole and does not fit into memory.
 
     Parameters
@@ -89,8 +91,8 @@ def refuse_too_large(path: Path, *, bytes_per_pixel: int, outputs: int, hint: st
     needed = LIBRARIES_BYTES + network + bytes_per_pixel * pixels + kept
     if needed > free:
         raise DlsimError(
-            f"{path}: {n_frames} frames of {height} x {width} pixels would need some {size(needed)} of memory, "
-            f"{size(free)} are free",
+            f"{path}: {n_frames} frames of {height} x {width} pixels would need some {size(needed)} of "
+            f"memory, {size(free)} are free",
             hint,
         )
 

@@ -84,7 +84,7 @@ class _Outputs:
                     ome=ome,
                     tiled=tiled and path.suffix != ZARR,
                     overwrite=self._asked.overwrite,
-                )  # fmt: skip
+                )
             )
 
     def write(self, number: int, images: Mapping[str, NDArray[np.float32]]) -> None:
@@ -129,8 +129,8 @@ def _by_stacks(
     for number, position in enumerate(stacks.positions):
         done = reconstruct(
             stacks.image(number), model=asked.model, target=asked.target, denoiser=asked.denoiser,
-            pixel_size_um=asked.pixel_size_um, na=asked.na, emission_nm=asked.emission_nm, layout=asked.layout,
-            calibration=asked.calibration, channel=position.get("C", 0), tile_px=asked.tile_px,
+            pixel_size_um=asked.pixel_size_um, na=asked.na, emission_nm=asked.emission_nm,
+            layout=asked.layout, calibration=asked.calibration, channel=position.get("C", 0), tile_px=asked.tile_px,
             threads=asked.threads, force=asked.force, compare=False,
         )  # fmt: skip
         if first is None:
@@ -166,8 +166,8 @@ def _by_blocks(
     notices: list[Notice] = []
     if pixel is None:
         notices.append((
-            f"The pixel size is not known; {PAPER_PIXEL_SIZE_UM * 1000:g} nm was assumed for a camera pixel in "
-            "the sample, and results carry no scale.",
+            f"The pixel size is not known; {PAPER_PIXEL_SIZE_UM * 1000:g} nm was assumed for a camera pixel "
+            "in the sample, and results carry no scale.",
             "Give the pixel size of the frames in micrometres, for example --pixel-size 0.06.",
         ))  # fmt: skip
     settings = FieldSettings(

@@ -1,7 +1,7 @@
 """One look at every pixel of a field before it is computed: levels, saturation, and where there is detail.
 
-What is measured over all pixels in a field that fits (means of the frames, saturation, NaN) is measured over all
-pixels here too. Percentiles are taken from pixels on a regular grid, at most 4 million: all of them up to
+What is measured over all pixels in a field that fits (means of the frames, saturation, NaN) is measured over
+all pixels here too. Percentiles are taken from pixels on a regular grid, at most 4 million: all of them up to
 2048 x 2048.
 """
 
