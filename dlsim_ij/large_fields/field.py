@@ -197,7 +197,7 @@ class _Field:
             frames = self._read(corner)
             if undo_enlargement(frames).was_enlarged:
                 raise ImageError(
-                    "the frames were enlarged before; in a field that is computed in blocks this is not undone",
+                    "the frames were enlarged before; in a field computed in blocks this is not undone",
                     "give the frames as the camera wrote them",
                 )
             tried.append((self._detected(frames, known), corner))

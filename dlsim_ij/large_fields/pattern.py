@@ -1,9 +1,9 @@
 """One pattern for a whole field: frequencies good for 16,000 pixels do not come from 512 of them.
 
 A window of 512 px tells a frequency to some 1e-5 cycles per pixel; 16,000 px on that is a sixth of a period.
-So phases are measured in windows all over the field, under the frequencies of the best one, and a plane is laid
-through them for each angle: its slope is what was missing in the frequency, its height what was missing in
-the phase. What is left over tells whether the field has one pattern at all; where it has not (a mosaic of
+So phases are measured in windows all over the field, under the frequencies of the best one, and a plane is
+laid through them for each angle: its slope is what was missing in the frequency, its height what was missing
+in the phase. What is left over tells whether the field has one pattern at all; where it has not (a mosaic of
 stitched fields, a bent pattern), every block gets the phases that are measured in it, or next to it.
 """
 

@@ -130,8 +130,8 @@ def _by_stacks(
         done = reconstruct(
             stacks.image(number), model=asked.model, target=asked.target, denoiser=asked.denoiser,
             pixel_size_um=asked.pixel_size_um, na=asked.na, emission_nm=asked.emission_nm,
-            layout=asked.layout, calibration=asked.calibration, channel=position.get("C", 0), tile_px=asked.tile_px,
-            threads=asked.threads, force=asked.force, compare=False,
+            layout=asked.layout, calibration=asked.calibration, channel=position.get("C", 0),
+            tile_px=asked.tile_px, threads=asked.threads, force=asked.force, compare=False,
         )  # fmt: skip
         if first is None:
             first = done
