@@ -33,7 +33,7 @@ _PART_PX = 512  # looked at in one go; a whole number of cells
 _MARGIN_PX = ceil(4 * SMOOTHING_PX) + 2  # of the smoothing and the ring around hot pixels
 _MOST_SAMPLES = 2**22
 _DARKEST_PERCENT = 0.1  # as `estimate_offset`
-_FIRST_LOOKS = 8  # along each side
+_FIRST_LOOKS, _LOOK_PX = 8, 128  # patches along each side, and their side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +96,20 @@ def _with_margin(start: int, side: int) -> slice:
 
 def _first_background(stacks: StackSource, number: int, used: list[int]) -> float:
     """Return the low level of the mean frame from some patches: hot pixels are told by it."""
-    seen = []
     sides = stacks.height, stacks.width
-    starts = [np.unique(np.linspace(0, max(0, side - 128), _FIRST_LOOKS).astype(int)) for side in sides]
-    for y in starts[0]:
-        for x in starts[1]:
-            rows, columns = slice(y, min(sides[0], y + 128)), slice(x, min(sides[1], x + 128))
+    seen = []
+    for y in _looks(sides[0]):
+        for x in _looks(sides[1]):
+            rows, columns = slice(y, min(sides[0], y + _LOOK_PX)), slice(x, min(sides[1], x + _LOOK_PX))
             seen.append(stacks.read(number, rows, columns, used).mean(axis=0, dtype=np.float64).ravel())
     return float(np.percentile(np.concatenate(seen), LOW_PERCENT))
+
+
+def _looks(side: int) -> list[int]:
+    """Return where patches begin: side by side in a small field, which they cover, apart in a large one."""
+    count = min(_FIRST_LOOKS, -(-side // _LOOK_PX))
+    step = max(_LOOK_PX, (side - _LOOK_PX) // max(1, count - 1))
+    return [number * step for number in range(count)]
 
 
 class _Look:
