@@ -135,7 +135,7 @@ class RegionSource:
     def _make_reader(self) -> tuple[_Reader, dict[str, Any]]:
         if is_zarr(self.path):
             opened = open_zarr(self.path)
-            return _Zarr(opened.axes, opened.array.shape, opened.array.dtype, opened.array), opened.known
+            return _Zarr(self.path, opened.axes, opened.array), opened.known
         if is_folder(self.path):
             raise ImageError(f"{self.path} is a folder, one file is needed", "give a file of it")
         if not is_tiff(self.path):
@@ -296,14 +296,21 @@ class _Segments(_Reader):
 class _Zarr(_Reader):
     """A zarr array; it reads and keeps chunks as it likes."""
 
-    def __init__(self, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], array: Any) -> None:
-        super().__init__(axes, shape, dtype)
-        self._array = array
+    def __init__(self, path: Path, axes: str, array: Any) -> None:
+        super().__init__(axes, array.shape, array.dtype)
+        self._path, self._array, shape = path, array, array.shape
         self._outer = [size for letter, size in zip(axes, shape, strict=True) if letter not in "YX"]
 
     def read(self, plane: int, rows: slice, columns: slice) -> NDArray[Any]:
         outer = iter(np.unravel_index(plane, self._outer) if self._outer else ())
         places = {"Y": rows, "X": columns}
         index = tuple(places[letter] if letter in places else int(next(outer)) for letter in self.axes)
-        part: NDArray[Any] = np.array(self._array[index], self.dtype)
+        try:
+            part: NDArray[Any] = np.array(self._array[index], self.dtype)
+        except OSError:
+            raise
+        except Exception as error:  # every codec has its own for a damaged chunk
+            raise ImageError(
+                f"{self._path} has a damaged chunk ({type(error).__name__})", "get the folder again"
+            ) from error
         return part if self.axes.index("Y") < self.axes.index("X") else part.T

@@ -18,6 +18,9 @@ from dlsim_ij.images.calibration import to_um
 if TYPE_CHECKING:
     from dlsim_ij.images.tiff import Contents
 
+# As for a TIFF: what is compressed further is a damaged header.
+MOST_COMPRESSION = 2000
+_SMALL_BYTES = 64 * 2**20
 _SIGNS = ("zarr.json", ".zarray", ".zgroup")
 _SECONDS = {"second": 1.0, "s": 1.0, "millisecond": 1e-3, "ms": 1e-3, "minute": 60.0, "hour": 3600.0}
 CHUNK_PX = 512
@@ -74,7 +77,19 @@ def open_zarr(path: Path) -> OpenedZarr:
         raise ImageError(f"{path} holds {opened.array.dtype} values, not intensities", "save grey values")
     if opened.array.size == 0:
         raise ImageError(f"{path} is an empty array of shape {opened.array.shape}", "save it with pixels")
+    _refuse_bomb(opened.array, path)
     return opened
+
+
+def _refuse_bomb(array: Any, path: Path) -> None:
+    """Refuse a header that claims more than compression can hide; absent chunks count as zeros."""
+    claimed = array.size * array.dtype.itemsize
+    if claimed < _SMALL_BYTES:
+        return
+    stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    if claimed > MOST_COMPRESSION * stored:
+        shown = " x ".join(map(str, array.shape))
+        raise ImageError(f"{path} claims {shown} pixels, but holds {stored} bytes", "get the folder again")
 
 
 def read_zarr(path: Path, axes: str | None) -> Contents:

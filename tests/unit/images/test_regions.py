@@ -93,9 +93,7 @@ def in_parts(path, dims, pixels, attributes, side=64, **options):
         for number in reversed(range(len(flat))):
             for top in range(0, pixels.shape[-2], side):
                 for left in range(0, pixels.shape[-1], side):
-                    writer.write(
-                        number, top, left, flat[number, top : top + side, left : left + side]
-                    )
+                    writer.write(number, top, left, flat[number, top : top + side, left : left + side])
 
 
 @pytest.mark.parametrize(("name", "dims", "shape", "options"), IMAGES)
@@ -127,9 +125,13 @@ def test_tiles_of_a_bigtiff(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
 def test_what_is_interrupted_leaves_nothing(tmp_path, name):
-    with pytest.raises(KeyboardInterrupt), write_regions(tmp_path / name, ("Y", "X"), (64, 64), {}) as writer:
-        writer.write(0, 0, 0, np.ones((32, 32), np.float32))
-        raise KeyboardInterrupt
+    def interrupted():
+        with write_regions(tmp_path / name, ("Y", "X"), (64, 64), {}) as writer:
+            writer.write(0, 0, 0, np.ones((32, 32), np.float32))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -195,6 +197,21 @@ class TestZarr:
         (tmp_path / "a.zarr" / ".zattrs").write_text("{")
         with pytest.raises(ImageError, match="damaged zarr folder"):
             dlsim.read_image(tmp_path / "a.zarr")
+
+    def test_a_damaged_chunk_is_told_when_it_is_met(self, tmp_path):
+        in_parts(tmp_path / "a.zarr", ("Y", "X"), RNG.random((600, 64), dtype=np.float32), {})
+        (tmp_path / "a.zarr" / "0" / "1" / "0").write_bytes(b"no chunk")
+        with RegionSource(tmp_path / "a.zarr") as source:
+            source.read(0, slice(0, 500), slice(0, 64))
+            with pytest.raises(ImageError, match="damaged chunk"):
+                source.read(0, slice(500, 600), slice(0, 64))
+
+    def test_a_header_that_claims_too_much_is_refused(self, tmp_path, zarr):
+        zarr.create_array(
+            tmp_path / "bomb.zarr", shape=(15, 10**6, 10**6), dtype="uint16", chunks=(1, 512, 512)
+        )
+        with pytest.raises(ImageError, match="claims 15 x 1000000 x 1000000 pixels"):
+            dlsim.read_image(tmp_path / "bomb.zarr")
 
     def test_a_whole_image(self, tmp_path):
         image = xr.DataArray(RNG.random((40, 50)), dims=("Y", "X"), attrs={"pixel_size_um": 0.1})

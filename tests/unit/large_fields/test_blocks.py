@@ -18,9 +18,10 @@ def test_cores_cover_the_field_once(height, width, core):
         assert rows.start % 8 == columns.start % 8 == 0
         counted[block.rows.output(1), block.columns.output(1)] += 1
         inside = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
-        assert inside[block.rows.core(1), block.columns.core(1)].shape == counted[
-            block.rows.output(1), block.columns.output(1)
-        ].shape
+        assert (
+            inside[block.rows.core(1), block.columns.core(1)].shape
+            == counted[block.rows.output(1), block.columns.output(1)].shape
+        )
         for part, side in ((block.rows, height), (block.columns, width)):
             assert part.core_start - part.start >= min(20, part.core_start)
             assert part.stop - part.core_stop >= min(20, side - part.core_stop)

@@ -11,7 +11,11 @@ from dlsim_ij.optics.pattern import equal_steps
 
 SIDE = 16384
 START = Pattern(
-    frequency_px=(0.03, 0.12), phases_rad=(0.4, 1.1), steps_rad=equal_steps(5), modulation=(0.5, 0.3), snr=(50, 20)
+    frequency_px=(0.03, 0.12),
+    phases_rad=(0.4, 1.1),
+    steps_rad=equal_steps(5),
+    modulation=(0.5, 0.3),
+    snr=(50, 20),
 )
 
 
