@@ -209,19 +209,28 @@ def _streamed(
     from dlsim_ij.large_fields.stacks import StackSource
 
     with ExitStack() as opened:
-        found: tuple[RegionSource, StackSource | None] | None = None
+        source = None
         if not path.is_dir() or is_zarr(path):
-            with suppress(ImageError, LayoutError):
+            with suppress(ImageError):
                 source = opened.enter_context(RegionSource(path))
-                if takes_blinking(model):
-                    assert model.card.frames is not None  # load_model has seen to it
-                    n_planes = len(require_frames(source.plane_numbers()))
-                    found = (source, None) if n_planes >= 2 * model.card.frames.total else None
-                else:
-                    stacks = StackSource(source, layout)
-                    large = in_blocks(source.height, source.width, block_px)
-                    found = (source, stacks) if large or len(stacks) > 1 else None
-        yield found
+        if source is None:
+            yield None
+        elif takes_blinking(model):
+            yield (source, None) if _is_blinking_series(source, model) else None
+        elif in_blocks(source.height, source.width, block_px):
+            yield source, StackSource(source, layout)
+        else:
+            stacks = None
+            with suppress(ImageError, LayoutError):
+                stacks = StackSource(source, layout)
+            yield (source, stacks) if stacks is not None and len(stacks) > 1 else None
+
+
+def _is_blinking_series(source: RegionSource, model: Model) -> bool:
+    assert model.card.frames is not None  # load_model has seen to it
+    with suppress(ImageError, LayoutError):
+        return len(require_frames(source.plane_numbers())) >= 2 * model.card.frames.total
+    return False
 
 
 def _whole(

@@ -82,7 +82,7 @@ def predict_field(
     stacks: StackSource,
     number: int,
     settings: FieldSettings,
-    writers: Mapping[str, RegionWriter],
+    writers: Callable[[], Mapping[str, RegionWriter]],
     *,
     known: Sequence[Pattern] | None = None,
     progress: Progress | None = None,
@@ -95,8 +95,9 @@ def predict_field(
     number : int
         Of the stack; also of the plane that is written.
     settings : FieldSettings
-    writers : mapping
-        ``output``, and ``uncertainty`` if it is wanted.
+    writers : callable
+        Gives those of ``output``, and of ``uncertainty`` if it is wanted; called when the field is known to
+        be in order, as to make a large file takes its time.
     known : sequence of Pattern, optional
         Calibration, as for `detect_acquisition`.
     progress : callable, optional
@@ -113,7 +114,8 @@ def predict_field(
         As `reconstruct` does, from what is seen in a part of the field.
     """
     with scipy.fft.set_workers(settings.threads or os.cpu_count() or 1):
-        return _Field(stacks, number, settings, known).predict(writers, progress)
+        field = _Field(stacks, number, settings, known)
+        return field.predict(writers(), progress)
 
 
 class _Field:

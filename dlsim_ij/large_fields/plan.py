@@ -21,6 +21,7 @@ LIBRARIES_BYTES = 400 * 2**20
 NETWORK_BYTES_PER_PIXEL, LARGEST_TILE_PIXELS = 1200, 1024 * 1024
 PREDICT_BYTES_PER_PIXEL = 250
 RUN_BYTES_PER_PIXEL = 400
+BLINKING_BYTES_PER_PIXEL = 500  # images of 25 pixels for one
 # What needs less is tried: an estimate must not stand in the way of a stack of usual size.
 ALWAYS_TRIED_BYTES = 2 * 2**30
 PREDICT_STREAMS = "dlsim predict works through large fields and long series part by part"

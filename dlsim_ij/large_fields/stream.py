@@ -21,7 +21,7 @@ from dlsim_ij.images.region_write import TILE_PX, RegionWriter, write_regions
 from dlsim_ij.images.regions import RegionSource
 from dlsim_ij.large_fields.blocks import BLOCK_PX
 from dlsim_ij.large_fields.field import FieldSettings, Notice, Progress, check_model, predict_field
-from dlsim_ij.large_fields.plan import in_blocks
+from dlsim_ij.large_fields.plan import BLINKING_BYTES_PER_PIXEL, in_blocks, refuse_too_large
 from dlsim_ij.large_fields.stacks import StackSource
 from dlsim_ij.optics import Optics, Pattern
 from dlsim_ij.optics.otf import PAPER_PIXEL_SIZE_UM
@@ -66,13 +66,18 @@ class _Outputs:
         self._asked, self._opened, self._series = asked, opened, series
         self.writers: dict[str, RegionWriter] = {}
 
+    def require_space(self, height: int, width: int) -> None:
+        sides = (-(-side // TILE_PX) * TILE_PX for side in (height, width))
+        count = prod(length for _, length in self._series) * len(self._asked.paths)
+        first = next(iter(self._asked.paths.values()))
+        require_space(
+            make_folder(first.parent), 4 * count * prod(sides), f"{first.name} (with all its parts)"
+        )
+
     def open(self, height: int, width: int, attributes: Mapping[str, Any], *, tiled: bool) -> None:
+        self.require_space(height, width)
         dims = (*(name for name, _ in self._series), "Y", "X")
         shape = (*(length for _, length in self._series), height, width)
-        sides = (-(-side // TILE_PX) * TILE_PX if tiled else side for side in (height, width))
-        needed = 4 * prod(shape[:-2]) * prod(sides) * len(self._asked.paths)
-        first = next(iter(self._asked.paths.values()))
-        require_space(make_folder(first.parent), needed, f"{first.name} and what goes with it")
         for role, path in self._asked.paths.items():
             ome = self._asked.ome or tiled
             self.writers[role] = self._opened.enter_context(
@@ -178,7 +183,14 @@ def _by_blocks(
     scale = asked.model.card.scale * int(asked.model.card.input.get("enlargement", 1))
     kept = {key: stacks.attributes.get(key) for key in ("frame_interval_s", "name", "source")}
     kept["pixel_size_um"] = None if pixel is None else pixel / scale
-    outputs.open(scale * stacks.height, scale * stacks.width, kept, tiled=True)
+    sides = scale * stacks.height, scale * stacks.width
+    outputs.require_space(*sides)
+
+    def writers() -> Mapping[str, RegionWriter]:
+        if not outputs.writers:
+            outputs.open(*sides, kept, tiled=True)
+        return outputs.writers
+
     for number in range(len(stacks)):
         told: Callable[[int, int], None] | None = None
         if progress is not None:
@@ -188,7 +200,7 @@ def _by_blocks(
                 progress(number * of + done, len(stacks) * of)
 
         notices += predict_field(
-            stacks, number, settings, outputs.writers, known=_known(asked, stacks, number, settings.optics),
+            stacks, number, settings, writers, known=_known(asked, stacks, number, settings.optics),
             progress=told,
         )  # fmt: skip
     return notices
@@ -213,6 +225,10 @@ def stream_blinking(
     """Predict the frames of a blinking sample in an open file, five at a time, and write the images."""
     numbers = require_frames(source.plane_numbers())
     planes = np.asarray(numbers).ravel()
+    refuse_too_large(
+        source.path, bytes_per_pixel=BLINKING_BYTES_PER_PIXEL, frames_per_stack=len(planes), outputs=1,
+        hint="cut the field in ImageJ: such models compute it whole",
+    )  # fmt: skip
     assert asked.model.card.frames is not None  # load_model has seen to it
     per_image, scale = asked.model.card.frames.total, asked.model.card.scale
     n_images = len(planes) // per_image

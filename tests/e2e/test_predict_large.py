@@ -163,6 +163,10 @@ def test_the_wrong_order_and_no_light_are_told_as_ever(tmp_path, raw, predict):
     code, row, _ = predict(path, "--block-px", "128", "--force")
     assert code == 0
     assert any("not in angle-major order" in warning for warning in row["warnings"])
+    path = dlsim.write_image(tmp_path / "short.tif", raw[:14], pixel_size_um=0.06)
+    code, text, _ = predict(path, "--block-px", "128")
+    assert code == 2
+    assert "short has 14 along I, not 15 frames" in text
     noise = np.random.default_rng(0).poisson(20, raw.shape).astype(np.uint16)
     path = dlsim.write_image(tmp_path / "noise.tif", noise, pixel_size_um=0.06)
     code, text, _ = predict(path, "--block-px", "128")
