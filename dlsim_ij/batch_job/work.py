@@ -134,11 +134,13 @@ def _predict(task: Task, on_main: OnMain) -> Do:
     batchnorm, denoiser = settings.pop("batchnorm"), settings.pop("denoiser")
     loaded = load_model(settings.pop("model"), batchnorm=batchnorm, ensemble=settings.pop("ensemble"))
     first = None if denoiser is None else load_model(denoiser, batchnorm=batchnorm)
-    uncertainty = settings.pop("uncertainty")
+    uncertainty, ome_zarr = settings.pop("uncertainty"), settings.pop("ome_zarr")
     check_request(loaded, first, uncertainty, task.given)
 
     def do(item: ImageInput) -> tuple[list[Path], list[str]]:
-        paths = predict_outputs(task.output, item, uncertainty, settings["ome"])
+        paths = predict_outputs(
+            task.output, item, uncertainty, settings["ome"], ome_zarr=ome_zarr, block_px=settings["block_px"]
+        )
         _, warnings = predict_input(
             item, paths, model=loaded, denoiser=first, calibration=known, threads=task.threads,
             overwrite=True, **settings,

@@ -16,7 +16,7 @@ from torch import nn
 
 from dlsim_ij.bundles.bundle import load_bundle, read_bundle
 from dlsim_ij.bundles.card import ModelCard
-from dlsim_ij.datasets.inputs import input_kind, input_kinds
+from dlsim_ij.datasets.inputs import FieldLevels, input_kind, input_kinds
 from dlsim_ij.datasets.normalise import Scaling
 from dlsim_ij.errors import ModelError
 from dlsim_ij.images import bicubic_enlarge
@@ -175,6 +175,7 @@ def predict(
     tile_px: int | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    levels: FieldLevels | None = None,
 ) -> Prediction:
     """Predict one stack.
 
@@ -200,6 +201,8 @@ def predict(
         Processor threads of the network; as torch has chosen by default.
     progress : callable, optional
         Called with the number of tiles done and of all tiles.
+    levels : FieldLevels, optional
+        Of the field that the frames are a part of; measured in the frames by default.
 
     Returns
     -------
@@ -214,7 +217,9 @@ def predict(
     """
     start = time.perf_counter()
     number = _output_number(model.card, target)
-    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=resize)
+    made = make_input(
+        model.card, frames, patterns=patterns, optics=optics, resize=resize, levels=levels
+    )  # fmt: skip
     with limited_threads(threads):
         images = run_network(model, made.channels, tile_px=tile_px, progress=progress)
     uncertainty = None
