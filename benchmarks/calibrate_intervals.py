@@ -43,7 +43,7 @@ PIXELS = 2000  # of a field, drawn at random
 FOLDS = 4
 SMOOTHING = 0.03  # of the corner of the pinball, in the logarithm
 SMALLEST = 1e-4  # of the normalised range
-TERMS = ("constant", "noise", "noise_squared", "density", "grain")
+TERMS = ("constant", "noise", "density", "grain")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def collect(models: dict[str, Model], fields: int) -> dict[tuple[str, str], list
 
 def terms_of(field: FieldNumbers) -> np.ndarray:
     """Return what the coefficients are multiplied with, in the order of TERMS."""
-    return np.array([1.0, field.noise, field.noise**2, field.density, field.grain])
+    return np.array([1.0, field.noise, field.density, field.grain])
 
 
 def fit(samples: list[Sample], level: float) -> np.ndarray:

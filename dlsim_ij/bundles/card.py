@@ -39,7 +39,6 @@ class Stretch(Settings):
 
     constant: float
     noise: float
-    noise_squared: float
     density: float
     grain: float
     ranges: dict[Literal["noise", "density", "grain"], tuple[float, float]]  # of the fields of the fit

@@ -101,7 +101,6 @@ def stretch(calibration: Calibration, number: int, field: FieldNumbers) -> float
         np.exp(
             terms.constant
             + terms.noise * inside["noise"]
-            + terms.noise_squared * inside["noise"] ** 2
             + terms.density * inside["density"]
             + terms.grain * inside["grain"]
         )
