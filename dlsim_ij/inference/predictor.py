@@ -21,9 +21,10 @@ from dlsim_ij.datasets.normalise import Scaling
 from dlsim_ij.errors import ModelError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.inference import kept
+from dlsim_ij.inference.calibration import half_width_stretch
 from dlsim_ij.inference.device import exact_inference
 from dlsim_ij.inference.ensemble import TURNINGS, mean_of_turnings
-from dlsim_ij.inference.network_input import Resize, known_input, make_input
+from dlsim_ij.inference.network_input import NetworkInput, Resize, known_input, make_input
 from dlsim_ij.inference.tiles import plan_axis
 from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
 from dlsim_ij.optics import Optics, Pattern
@@ -221,20 +222,54 @@ def predict(
         model.card, frames, patterns=patterns, optics=optics, resize=resize, levels=levels
     )  # fmt: skip
     with limited_threads(threads):
-        images = run_network(model, made.channels, tile_px=tile_px, progress=progress)
-    uncertainty = None
-    if model.card.interval is not None:
-        half_width = images[len(images) // 2 + number]
-        uncertainty = half_width * np.float32(made.counts.scale / HALF_WIDTH_SD)
-        images = images[: len(images) // 2]
+        output = run_network(model, made.channels, tile_px=tile_px, progress=progress)
+    return _prediction(model, made, output, number, start)
+
+
+def predict_every(
+    model: Model,
+    frames: NDArray[Any],
+    *,
+    patterns: Sequence[Pattern] | None = None,
+    optics: Optics | None = None,
+) -> dict[str, Prediction]:
+    """Predict every image that the model makes of one stack, in the time of one.
+
+    Parameters
+    ----------
+    model, frames, patterns, optics
+        As for `predict`.
+
+    Returns
+    -------
+    dict of str to Prediction
+        By the image's name, "" if it makes only one without a name; what `predict` gives for that target.
+    """
+    start = time.perf_counter()
+    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=bicubic_enlarge)
+    output = run_network(model, made.channels)
+    names = model.card.outputs or ("",)
+    return {name: _prediction(model, made, output, number, start) for number, name in enumerate(names)}
+
+
+def _prediction(
+    model: Model, made: NetworkInput, output: NDArray[np.float32], number: int, start: float
+) -> Prediction:
+    """Take one image out of a network's output, back in counts."""
+    card, images, uncertainty = model.card, output, None
+    if card.interval is not None:
+        images, half_widths = np.split(output, 2)
+        factor = half_width_stretch(card, made.channels, images[number], number)
+        uncertainty = half_widths[number] * np.float32(factor * made.counts.scale / HALF_WIDTH_SD)
+    if card.outputs:
+        images = images[number : number + 1]
     images = made.counts.undo(images)
     if not made.negative:
         images = np.maximum(images, 0)
-    several = len(images) > 1 and not model.card.outputs
     return Prediction(
-        image=images if several else images[number],
+        image=images if len(images) > 1 else images[0],
         uncertainty=uncertainty,
-        target=model.card.outputs[number] if model.card.outputs else "",
+        target=card.outputs[number] if card.outputs else "",
         scaling=made.scaling,
         patterns=made.patterns,
         seconds=time.perf_counter() - start,
