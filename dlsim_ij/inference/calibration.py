@@ -107,6 +107,11 @@ def stretch(calibration: Calibration, number: int, field: FieldNumbers) -> float
     )
 
 
+def is_calibrated(card: ModelCard) -> bool:
+    """Tell whether the half widths of a model are stretched at all."""
+    return card.interval is not None and card.interval.calibration is not None
+
+
 def half_width_stretch(card: ModelCard, channels: FloatArray, image: FloatArray, number: int) -> float:
     """Return the factor that a card wants for the half widths of one image.
 

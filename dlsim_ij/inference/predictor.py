@@ -86,6 +86,8 @@ class Prediction(Result):
     uncertainty : (2Y, 2X) float32 ndarray or None
         One standard deviation of the image's error in every pixel, in counts: image +- 1.645 times it holds
         the truth in 90 % of the pixels. None from a network that does not tell it.
+    stretch : float
+        Factor on the network's half widths that is in `uncertainty`: see `dlsim_ij.inference.calibration`.
     target : str
         Which of the model's images it is; empty if it makes only one.
     scaling : Scaling
@@ -98,6 +100,7 @@ class Prediction(Result):
 
     image: NDArray[np.float32] = field(repr=False, compare=False)
     uncertainty: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    stretch: float = 1.0
     target: str = ""
     scaling: Scaling
     patterns: tuple[Pattern, ...]
@@ -177,6 +180,7 @@ def predict(
     threads: int | None = None,
     progress: Progress | None = None,
     levels: FieldLevels | None = None,
+    stretch: float | None = None,
 ) -> Prediction:
     """Predict one stack.
 
@@ -204,6 +208,8 @@ def predict(
         Called with the number of tiles done and of all tiles.
     levels : FieldLevels, optional
         Of the field that the frames are a part of; measured in the frames by default.
+    stretch : float, optional
+        Factor on the half widths; made of the image by default, as the model's card wants it.
 
     Returns
     -------
@@ -218,12 +224,10 @@ def predict(
     """
     start = time.perf_counter()
     number = _output_number(model.card, target)
-    made = make_input(
-        model.card, frames, patterns=patterns, optics=optics, resize=resize, levels=levels
-    )  # fmt: skip
+    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=resize, levels=levels)
     with limited_threads(threads):
         output = run_network(model, made.channels, tile_px=tile_px, progress=progress)
-    return _prediction(model, made, output, number, start)
+    return _prediction(model, made, output, number, start, stretch)
 
 
 def predict_every(
@@ -253,14 +257,20 @@ def predict_every(
 
 
 def _prediction(
-    model: Model, made: NetworkInput, output: NDArray[np.float32], number: int, start: float
+    model: Model,
+    made: NetworkInput,
+    output: NDArray[np.float32],
+    number: int,
+    start: float,
+    stretch: float | None = None,
 ) -> Prediction:
     """Take one image out of a network's output, back in counts."""
     card, images, uncertainty = model.card, output, None
     if card.interval is not None:
         images, half_widths = np.split(output, 2)
-        factor = half_width_stretch(card, made.channels, images[number], number)
-        uncertainty = half_widths[number] * np.float32(factor * made.counts.scale / HALF_WIDTH_SD)
+        if stretch is None:
+            stretch = half_width_stretch(card, made.channels, images[number], number)
+        uncertainty = half_widths[number] * np.float32(stretch * made.counts.scale / HALF_WIDTH_SD)
     if card.outputs:
         images = images[number : number + 1]
     images = made.counts.undo(images)
@@ -269,6 +279,7 @@ def _prediction(
     return Prediction(
         image=images if len(images) > 1 else images[0],
         uncertainty=uncertainty,
+        stretch=1.0 if stretch is None else stretch,
         target=card.outputs[number] if card.outputs else "",
         scaling=made.scaling,
         patterns=made.patterns,
