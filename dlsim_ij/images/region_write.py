@@ -1,7 +1,7 @@
 """An image of any size, written part by part: nothing but the part is in memory.
 
-The file is made with room for all pixels first (which a file system that knows holes does not store), then
-parts are put into their places. It gets its final name when the last one is there.
+The file is made with room for all pixels first, then parts are put into their places. It gets its final name
+when the last one is there.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ LIBRARIES_BYTES = 400 * 2**20
 NETWORK_BYTES_PER_PIXEL, LARGEST_TILE_PIXELS = 1200, 1024 * 1024
 PREDICT_BYTES_PER_PIXEL = 250
 RUN_BYTES_PER_PIXEL = 400
+# What needs less is tried: an estimate must not stand in the way of a stack of usual size.
+ALWAYS_TRIED_BYTES = 2 * 2**30
 PREDICT_STREAMS = "dlsim predict works through large fields and long series part by part"
 
 
@@ -89,7 +91,7 @@ def refuse_too_large(
     kept = (max(1, n_frames // frames_per_stack) - 1) * outputs * 4 * 4 * pixels
     network = NETWORK_BYTES_PER_PIXEL * min(pixels, LARGEST_TILE_PIXELS)
     needed = LIBRARIES_BYTES + network + bytes_per_pixel * pixels + kept
-    if needed > free:
+    if needed > max(free, ALWAYS_TRIED_BYTES):
         raise DlsimError(
             f"{path}: {n_frames} frames of {height} x {width} pixels would need some {size(needed)} of "
             f"memory, {size(free)} are free",

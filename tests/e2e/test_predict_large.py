@@ -226,6 +226,7 @@ def test_an_interruption_leaves_nothing(tmp_path, raw, predict, monkeypatch):
 def test_run_refuses_what_does_not_fit(tmp_path, raw, capfd, monkeypatch):
     path = dlsim.write_image(tmp_path / "cell.tif", raw, pixel_size_um=0.06)
     monkeypatch.setattr(plan, "free_main_bytes", lambda: 2**28)
+    monkeypatch.setattr(plan, "ALWAYS_TRIED_BYTES", 0)
     assert run(["run", str(path), "-o", str(tmp_path / "out"), "--engine", "none"]) == 2
     text = capfd.readouterr().err
     assert "are free" in text

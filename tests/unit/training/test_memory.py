@@ -170,4 +170,4 @@ def test_a_control_group_leaves_its_limit_less_what_cannot_be_given_up(tmp_path,
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 200\nactive_file 5\n")
     assert _left_in(tmp_path, "memory.max", "memory.current", "inactive_file") == left
-    assert memory._left_in(tmp_path / "none", "memory.max", "memory.current", "inactive_file") is None
+    assert _left_in(tmp_path / "none", "memory.max", "memory.current", "inactive_file") is None
