@@ -257,7 +257,11 @@ def _configuration(threads: int) -> dict[str, Any]:
 def _quiet() -> Iterator[None]:
     """Keep Dask's log of deaths and restarts from the terminal: they are told in the manifest."""
     shown = _shows_all()
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
+    # Dask and tornado give some of those below a level and a handler of their own
+    loggers = [
+        logging.getLogger(name)
+        for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio", "bokeh")
+    ]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING if shown else logging.CRITICAL + 1)
