@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -11,8 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dlsim_ij.errors import OutputError
+from dlsim_ij.errors import NoRoomError, OutputError
 from dlsim_ij.results import plain
+
+# What is wrong with the place then, and not with one file
+_OF_THE_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 # Told of every temporary name before it is used; a warm worker writes them down, so that what a killed
 # process leaves behind can be removed.
@@ -79,7 +83,7 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     Raises
     ------
     OutputError
-        The file exists already, or the folder is missing, full or write-protected.
+        The file exists already, or the folder is missing or write-protected (`NoRoomError`: full).
     """
     final = Path(path)
     refuse_existing(final, overwrite)
@@ -98,10 +102,29 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     except OutputError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write {final}: {reason}", "check space and permissions") from error
+        raise cannot_write(final, _true_reason(error, temporary)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """Return what to raise when `path` could not be written."""
+    reason = f"cannot write {path}: {error.strerror or error}"
+    if error.errno in _OF_THE_PLACE:
+        return NoRoomError(reason, "make room there, or give another folder")
+    return OutputError(reason, "check space and permissions")
+
+
+def _true_reason(error: OSError, temporary: Path) -> OSError:
+    """Return why a write was short: numpy says only that it was, the next write says why."""
+    if error.errno is None:
+        try:
+            with open(temporary, "ab") as file:
+                file.write(bytes(1 << 20))
+                os.fsync(file.fileno())
+        except OSError as again:
+            return again
+    return error
 
 
 def remove_leftovers(path: Path) -> None:

@@ -257,11 +257,9 @@ def _configuration(threads: int) -> dict[str, Any]:
 def _quiet() -> Iterator[None]:
     """Keep Dask's log of deaths and restarts from the terminal: they are told in the manifest."""
     shown = _shows_all()
-    # Dask and tornado give some of those below a level and a handler of their own
-    loggers = [
-        logging.getLogger(name)
-        for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio", "bokeh")
-    ]
+    # Dask gives two of those below a level and a handler of their own
+    names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio", "bokeh")
+    loggers = [logging.getLogger(name) for name in names]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING if shown else logging.CRITICAL + 1)

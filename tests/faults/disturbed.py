@@ -123,7 +123,7 @@ def states(out: Path) -> Counter[str]:
 
 
 class Reader(threading.Thread):
-    """Reads the manifest again and again, as a script of the user's might, and notes what is wrong with it."""
+    """Reads the manifest again and again, as a script of the user's might; notes what is wrong with it."""
 
     def __init__(self, out: Path) -> None:
         super().__init__(daemon=True)
