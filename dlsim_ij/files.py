@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import json
 import os
 import secrets
@@ -17,6 +18,8 @@ from dlsim_ij.results import plain
 
 # What is wrong with the place then, and not with one file
 _OF_THE_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+_LONG_BYTES = 180
 
 # Told of every temporary name before it is used; a warm worker writes them down, so that what a killed
 # process leaves behind can be removed.
@@ -40,9 +43,9 @@ def refuse_existing(path: Path, overwrite: bool = False) -> None:
 
     Called before any work starts, so nobody waits an hour to learn that a file was in the way.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path's, False of a name that is too long: writing says that better
         raise OutputError(f"{path} is a folder, an output file was to go there", "give another name")
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise OutputError(f"{path} exists already", "give another name, or allow it with --overwrite")
 
 
@@ -89,7 +92,7 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
     refuse_existing(final, overwrite)
     if not final.parent.is_dir():
         raise OutputError(f"the folder {final.parent} does not exist", "make it first")
-    temporary = final.with_name(f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}")
+    temporary = final.with_name(f".{_stem(final)}.{secrets.token_hex(4)}.part{final.suffix}")
     announce_temporary(temporary)
     try:
         yield temporary
@@ -107,11 +110,21 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         temporary.unlink(missing_ok=True)
 
 
+def _stem(final: Path) -> str:
+    """Return what the temporary name has of the final one, which may have all 255 bytes that names may have."""
+    name = os.fsencode(final.stem)
+    if len(name) <= _LONG_BYTES:
+        return final.stem
+    return f"{name[:_LONG_BYTES].decode(errors='ignore')}~{hashlib.sha256(name).hexdigest()[:16]}"
+
+
 def cannot_write(path: Path, error: OSError) -> OutputError:
     """Return what to raise when `path` could not be written."""
     reason = f"cannot write {path}: {error.strerror or error}"
     if error.errno in _OF_THE_PLACE:
         return NoRoomError(reason, "make room there, or give another folder")
+    if error.errno == errno.ENAMETOOLONG:
+        return OutputError(reason, "give the input a shorter name")
     return OutputError(reason, "check space and permissions")
 
 
@@ -130,7 +143,7 @@ def _true_reason(error: OSError, temporary: Path) -> OSError:
 def remove_leftovers(path: Path) -> None:
     """Remove what a killed process left of writing `path`; to be called when nobody writes it."""
     for left in path.parent.glob(
-        f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}.part{glob.escape(path.suffix)}"
+        f".{glob.escape(_stem(path))}.{'[0-9a-f]' * 8}.part{glob.escape(path.suffix)}"
     ):
         left.unlink(missing_ok=True)
 
