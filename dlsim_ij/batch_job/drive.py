@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS, _COUNT_SECONDS = 0.25, 2.0
 _NO_WORKER_SECONDS = 180.0
 _SILENCE_SECONDS = 1.0  # in which a worker may still tell that it had begun what was called off
+_SET_BACK_SECONDS = 30.0
 _UNTOLD_LIMIT = 10  # deaths between being sent and being begun
 
 
@@ -87,6 +88,7 @@ class Drive:
     _seen: float = 0.0
     _silent: float = 0.0
     _no_room: str = ""
+    _ahead: float = float("-inf")
 
     def work(self, todo: Sequence[Planned]) -> None:
         """Do all; returns when nothing is open any more, or after the time of grace.
@@ -138,6 +140,7 @@ class Drive:
         """See now and then how many workers there are, and whether the scheduler still is."""
         if time.monotonic() < self._counted + _COUNT_SECONDS:
             return
+        self._look_at_clock()
         client = self.engine.client
         if client.status not in ("running", "connecting") or any(
             job.future is not None and job.future.status in ("lost", "cancelled")
@@ -155,6 +158,16 @@ class Drive:
         elif self.engine.memory_limit is not None and self._counted > self._seen + _NO_WORKER_SECONDS:
             raise DlsimError("no worker has come up for three minutes", "see why with -v -v")
         self._show()
+
+    def _look_at_clock(self) -> None:
+        """Do not wait in vain: Dask sends by the time of day, so nothing until it is as late again."""
+        ahead = time.time() - time.monotonic()
+        back = self._ahead - ahead
+        if back > _SET_BACK_SECONDS:
+            raise DlsimError(
+                f"the clock of this machine was set back by {back:.0f} s", "the same command goes on"
+            )
+        self._ahead = max(self._ahead, ahead)
 
     def _lost(self) -> DlsimError:
         return DlsimError(

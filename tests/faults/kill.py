@@ -47,7 +47,7 @@ class Batch:
 
     def moment(self) -> float:
         """Return seconds until a kill, some in the start of a run and some in its work."""
-        return self.rng.uniform(0, self.seconds)
+        return self.rng.uniform(0, 0.8 * self.seconds)
 
     def call(self, *more: object) -> object:
         return start(*batch_words(self.raw, self.out, *more))
