@@ -48,6 +48,8 @@ class InputKind:
         ``make(frames, patterns, optics)``, from frames of equal brightness.
     fine : tuple of int
         First of every four channels that together are an image on the doubled grid.
+    frames : slice
+        Which channels are frames, or means of frames, as the camera saw them.
     one_per_angle : bool
         Only the first frame of each angle is used.
     """
@@ -55,6 +57,7 @@ class InputKind:
     channels: int
     make: Callable[[FloatArray, Sequence[Pattern], Optics], FloatArray]
     fine: tuple[int, ...]
+    frames: slice
     one_per_angle: bool = False
 
     def turn(self, channels: FloatArray, turns: int, mirrored: bool) -> FloatArray:
@@ -69,8 +72,10 @@ class InputKind:
 
 
 _KINDS = {
-    "wiener-channels": InputKind(CHANNELS_PER_STACK, wiener_channels, (0, 4)),
-    "three-frames": InputKind(CHANNELS_OF_THREE_FRAMES, three_frame_channels, (0,), one_per_angle=True),
+    "wiener-channels": InputKind(CHANNELS_PER_STACK, wiener_channels, (0, 4), slice(8, 11)),
+    "three-frames": InputKind(
+        CHANNELS_OF_THREE_FRAMES, three_frame_channels, (0,), slice(4, 7), one_per_angle=True
+    ),
 }
 
 

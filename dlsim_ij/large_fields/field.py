@@ -22,7 +22,7 @@ from dlsim_ij.datasets.inputs import input_kind, input_kinds
 from dlsim_ij.errors import ImageError, LayoutError, ModelError
 from dlsim_ij.images import undo_enlargement
 from dlsim_ij.images.region_write import RegionWriter
-from dlsim_ij.large_fields.blocks import FOURIER_MARGIN_PX, plan_blocks, plan_windows
+from dlsim_ij.large_fields.blocks import FOURIER_MARGIN_PX, Block, plan_blocks, plan_windows
 from dlsim_ij.large_fields.pattern import (
     LIMIT_RAD,
     MeasuredPhases,
@@ -40,9 +40,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Notice = tuple[str, str]
+Turn = NDArray[np.floating] | None  # of the phases of a block
 Progress = Callable[[int, int], None]
 
 WINDOW_PX = 512  # as large as a pattern is fitted on anywhere
+# The standard deviation is stretched by one number for the whole field, or its map would have steps: the mean
+# over so many of the blocks with the most detail.
+_STRETCHED_BY = 9
 _TRIED = 3  # windows that may show a regular illumination before there is none
 
 
@@ -126,6 +130,7 @@ class _Field:
         self._window = (min(WINDOW_PX, stacks.height), min(WINDOW_PX, stacks.width))
         self._survey = survey_field(stacks, number, self._used(list(range(stacks.n_frames))))
         corners = plan_windows(self._survey.detail, CELL_PX, stacks.height, stacks.width, min(self._window))
+        self._corners = corners
         self._found, corner = self._acquisition(corners, known)
         self._order = list(self._found.permutation) or list(range(stacks.n_frames))
         if self._used(self._order) != self._used(list(range(stacks.n_frames))):
@@ -148,13 +153,11 @@ class _Field:
             "%s: %d x %d pixels in %d blocks of %d", stacks.attributes.get("name"), stacks.height,
             stacks.width, len(blocks), self._settings.block_px,
         )  # fmt: skip
-        turns = None if self._pattern.is_one else self._turns([block.read for block in blocks])
-        for done, block in enumerate(blocks, start=1):
-            rows, columns = block.read
-            patterns = self._pattern.at(
-                (rows.start, columns.start), None if turns is None else turns[done - 1]
-            )
-            made = self._predicted(stacks.read(self._number, rows, columns, self._order), patterns)
+        turns = self._turns([block.read for block in blocks])
+        stretch = self._stretch(blocks, turns) if "uncertainty" in writers else None
+        for done, (block, turn) in enumerate(zip(blocks, turns, strict=True), start=1):
+            made = self._predicted(block, turn, stretch)
+            columns = block.read[1]
             scale = made.image.shape[-1] // (columns.stop - columns.start)
             images = {"output": made.image, "uncertainty": made.uncertainty}
             for role, writer in writers.items():
@@ -167,13 +170,32 @@ class _Field:
                 progress(done, len(blocks))
         return self._notices()
 
-    def _predicted(self, frames: NDArray[Any], patterns: tuple[Pattern, ...]) -> Prediction:
+    def _stretch(self, blocks: Sequence[Block], turns: Sequence[Turn]) -> float:
+        """Return what the network's half widths are multiplied with."""
+        from dlsim_ij.inference.calibration import is_calibrated
+
+        if not is_calibrated(self._settings.model.card):
+            return 1.0
+        middles = [(y + self._window[0] // 2, x + self._window[1] // 2) for y, x in self._corners]
+        chosen = {
+            number: None
+            for y, x in middles
+            for number, block in enumerate(blocks)
+            if block.rows.core_start <= y < block.rows.core_stop
+            and block.columns.core_start <= x < block.columns.core_stop
+        }
+        factors = [self._predicted(blocks[n], turns[n], None).stretch for n in list(chosen)[:_STRETCHED_BY]]
+        return float(np.exp(np.mean(np.log(factors))))
+
+    def _predicted(self, block: Block, turn: Turn, stretch: float | None) -> Prediction:
         from dlsim_ij.inference import predict
 
+        rows, columns = block.read
         made = predict(
-            self._settings.model, frames, target=self._settings.target, patterns=patterns,
+            self._settings.model, self._stacks.read(self._number, rows, columns, self._order),
+            target=self._settings.target, patterns=self._pattern.at((rows.start, columns.start), turn),
             optics=self._settings.optics, tile_px=self._settings.tile_px, threads=self._settings.threads,
-            levels=self._survey.levels,
+            levels=self._survey.levels, stretch=stretch,
         )  # fmt: skip
         if made.image.ndim != 2:
             raise ModelError(
@@ -247,8 +269,10 @@ class _Field:
 
         return measure_phases(read, corners, patterns, self._settings.optics)
 
-    def _turns(self, reads: list[tuple[slice, slice]]) -> NDArray[np.floating]:
-        """Return the phases of every block against the pattern of the best window."""
+    def _turns(self, reads: list[tuple[slice, slice]]) -> Sequence[Turn]:
+        """Return the phases of every block against the pattern, None where one pattern is enough."""
+        if self._pattern.is_one:
+            return [None] * len(reads)
         sides = self._stacks.height, self._stacks.width
         corners = [
             tuple(
@@ -259,7 +283,7 @@ class _Field:
         ]
         across = len({columns.start for _, columns in reads})
         measured = self._phases([(y, x) for y, x in corners], self._pattern.patterns)
-        return phases_of_blocks(measured, len(reads) // across, across).reshape(len(reads), -1)
+        return list(phases_of_blocks(measured, len(reads) // across, across).reshape(len(reads), -1))
 
     def _notices(self) -> list[Notice]:
         """Say what was seen: in the window, and of saturation and bleaching in the whole field."""

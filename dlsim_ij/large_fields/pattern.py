@@ -60,7 +60,9 @@ class FieldPattern(Result):
         """Whether one pattern holds for the whole field."""
         return self.left_over_rad <= LIMIT_RAD
 
-    def at(self, corner: tuple[int, int], turns_rad: Sequence[float] | None = None) -> tuple[Pattern, ...]:
+    def at(
+        self, corner: tuple[int, int], turns_rad: Sequence[float] | FloatArray | None = None
+    ) -> tuple[Pattern, ...]:
         """Return the patterns for a part of the field that begins at `corner`.
 
         Parameters
