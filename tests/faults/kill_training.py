@@ -1,4 +1,4 @@
-"""Kill -9 at random moments of `dlsim train`, and resume, until it is done: the weights of an undisturbed run.
+"""Kill -9 at random moments of `dlsim train`, resume, until it is done: the weights of an undisturbed run.
 
     python tests/faults/kill_training.py                            # 20 kills, 4 minutes
     python tests/faults/kill_training.py --write docs/reliability.md
