@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,9 @@ def _numpy(path: Path) -> None:
 
 
 def _entities(path: Path) -> None:
-    tifffile.imwrite(path, np.ones((3, 8, 8), np.uint16), description=TEXTS[1], metadata=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of OME-XML that tifffile has not made
+        tifffile.imwrite(path, np.ones((3, 8, 8), np.uint16), description=TEXTS[1], metadata=None)
 
 
 def _safetensors(path: Path) -> None:

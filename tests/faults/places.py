@@ -1,4 +1,4 @@
-"""Places where writing or reading fails: disks that are too small, files that may not be read, other times."""
+"""Places where writing or reading fails: disks that are too small, files nobody may read, other times."""
 
 from __future__ import annotations
 
