@@ -30,7 +30,8 @@ from dlsim_ij.images import read_image
 from dlsim_ij.optics import separate_bands
 from dlsim_ij.simulation import Conditions, draw_structure, paper_conditions, simulate_sim
 
-TILE_PX, MARGIN_PX = 512, 32
+# tiles end where no block does
+TILE_PX, MARGIN_PX = 480, 32
 OFFSET, GAIN, PHOTONS = 100.0, 2.0, 300.0
 
 

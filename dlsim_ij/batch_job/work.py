@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.batch_job.content import content_sha256, touched
+from dlsim_ij.batch_job.manifest import stored_bytes
 from dlsim_ij.batch_job.task import Task
 from dlsim_ij.config import read_parameters
 from dlsim_ij.errors import DlsimError, NoRoomError
@@ -68,7 +69,7 @@ def do_input(item: ImageInput, task: Task, on_main: OnMain = lambda call: call()
         told |= {
             "state": "done",
             "outputs": tuple(file.relative_to(task.output).as_posix() for file in files),
-            "sizes": tuple(file.stat().st_size for file in files),
+            "sizes": tuple(stored_bytes(file) for file in files),
             "warnings": tuple(warnings),
         }
     except NoRoomError as error:
