@@ -87,7 +87,8 @@ def main() -> None:
     tenth = samples[len(samples) // 10 :]
     rows.append([
         f"memory of the larger worker over {asked.many} stacks: after a tenth, at most, at the end",
-        f"{tenth[0]:.0f}, {max(tenth):.0f}, {samples[-4]:.0f} MiB", f"+{100 * (samples[-4] / tenth[0] - 1):.1f} %",
+        f"{tenth[0]:.0f}, {max(tenth):.0f}, {samples[-4]:.0f} MiB",
+        f"{100 * (samples[-4] / tenth[0] - 1):+.1f} %",
     ])  # fmt: skip
     for row in rows:
         print(" | ".join(row))
