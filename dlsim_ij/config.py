@@ -118,7 +118,8 @@ def make_settings(settings: type[AnySettings], data: Mapping[str, Any], where: s
             known = _known_keys(settings, location[:-1])
             hint = did_you_mean(location[-1], known)
             if "options" in known and not hint.startswith("did"):
-                hint = f"options stand one level deeper: '{'.'.join([*location[:-1], 'options', location[-1]])}'"
+                deeper = ".".join([*location[:-1], "options", location[-1]])
+                hint = f"options stand one level deeper: '{deeper}'"
             raise ConfigError(f"{where}: unknown setting '{key}'", hint) from error
         message = problem["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]
