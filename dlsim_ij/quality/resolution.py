@@ -249,8 +249,8 @@ def _rounding_warning(result: Decorrelation) -> list[tuple[str, str]]:
         return []
     return [(
         "this resolution hangs on rounding, by some per cent: it comes from the method's finest filter "
-        f"({max(deciding):.2f} px), which leaves hardly more of the image than the rounding of the published "
-        "plugin",
+        f"({max(deciding):.2f} px), which leaves hardly more of the image than the published plugin's single "
+        "precision rounds away",
         "quote it as a rounded number (two digits), and compare images only in the same unit and offset",
     )]  # fmt: skip
 
