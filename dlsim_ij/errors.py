@@ -48,6 +48,10 @@ class OutputError(DlsimError, OSError):
     """An output cannot be written, or exists already."""
 
 
+class NoRoomError(OutputError):
+    """The place of the outputs is full or cannot be written any more, so the next one will fail as well."""
+
+
 class FijiError(DlsimError, RuntimeError):
     """ImageJ, Fiji or the Java virtual machine cannot do what was asked."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dlsim_ij.batch_job.manifest import Manifest, join, now
 from dlsim_ij.batch_job.plan import Planned
 from dlsim_ij.batch_job.task import Task
-from dlsim_ij.errors import DlsimError
+from dlsim_ij.errors import DlsimError, NoRoomError
 from dlsim_ij.files import remove_leftovers
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS, _COUNT_SECONDS = 0.25, 2.0
 _NO_WORKER_SECONDS = 180.0
 _SILENCE_SECONDS = 1.0  # in which a worker may still tell that it had begun what was called off
+_SET_BACK_SECONDS = 30.0
 _UNTOLD_LIMIT = 10  # deaths between being sent and being begun
 
 
@@ -86,6 +87,8 @@ class Drive:
     _counted: float = 0.0
     _seen: float = 0.0
     _silent: float = 0.0
+    _no_room: str = ""
+    _ahead: float = float("-inf")
 
     def work(self, todo: Sequence[Planned]) -> None:
         """Do all; returns when nothing is open any more, or after the time of grace.
@@ -93,7 +96,7 @@ class Drive:
         Raises
         ------
         DlsimError
-            The scheduler was lost, no worker comes up, or the manifest cannot be written.
+            The scheduler was lost, no worker comes up, or there is no room for outputs or manifest.
         """
         self._jobs = [_Job(planned=p, number=n, attempts=p.attempts) for n, p in enumerate(todo)]
         self._waiting.extend(self._jobs)
@@ -105,7 +108,7 @@ class Drive:
         self._seen = time.monotonic()
         try:
             while self._waiting or self._open or time.monotonic() < self._silent:
-                if self.stop.signal is not None:
+                if self._is_ending:
                     self._withdraw()
                     if self.stop.is_over or (not self._open and time.monotonic() > self._silent):
                         break
@@ -116,6 +119,17 @@ class Drive:
             if client.status == "running":
                 client.cancel([job.future for job in self._open.values() if job.future is not None])
                 client.unsubscribe_topic(self._topic)
+        if self._no_room:
+            left = sum(not job.ended for job in self._jobs)
+            raise NoRoomError(
+                f"{self._no_room}; {left} of {len(self._jobs)} inputs are left",
+                "make room; the same command goes on",
+            )
+
+    @property
+    def _is_ending(self) -> bool:
+        """Whether nothing new is to begin."""
+        return self.stop.signal is not None or bool(self._no_room)
 
     def clean_up(self) -> None:
         """Remove what ended workers have left half written; to be called when they are gone."""
@@ -126,6 +140,7 @@ class Drive:
         """See now and then how many workers there are, and whether the scheduler still is."""
         if time.monotonic() < self._counted + _COUNT_SECONDS:
             return
+        self._look_at_clock()
         client = self.engine.client
         if client.status not in ("running", "connecting") or any(
             job.future is not None and job.future.status in ("lost", "cancelled")
@@ -144,6 +159,16 @@ class Drive:
             raise DlsimError("no worker has come up for three minutes", "see why with -v -v")
         self._show()
 
+    def _look_at_clock(self) -> None:
+        """Do not wait in vain: Dask sends by the time of day, so nothing until it is as late again."""
+        ahead = time.time() - time.monotonic()
+        back = self._ahead - ahead
+        if back > _SET_BACK_SECONDS:
+            raise DlsimError(
+                f"the clock of this machine was set back by {back:.0f} s", "the same command goes on"
+            )
+        self._ahead = max(self._ahead, ahead)
+
     def _lost(self) -> DlsimError:
         return DlsimError(
             f"the scheduler {self.engine.where} was lost", "start it again; the same command goes on"
@@ -153,7 +178,7 @@ class Drive:
         """Keep workers busy, and no more than that open: the rest can still be called off."""
         from dlsim_ij.batch_job.remote import do_in_worker
 
-        while self._waiting and self.stop.signal is None and len(self._open) < 2 * max(1, self._workers) + 2:
+        while self._waiting and not self._is_ending and len(self._open) < 2 * max(1, self._workers) + 2:
             job = self._waiting.popleft()
             job.worker = ""
             key = (self._topic, job.number, job.deaths + job.untold)
@@ -210,7 +235,7 @@ class Drive:
             job.deaths += 1
         else:
             job.untold += 1
-        if self.stop.signal is not None:
+        if self._is_ending:
             return  # stays 'running' and becomes 'interrupted'
         reason = self.engine.why_lost(job.worker)
         if job.deaths >= self.deaths_allowed or job.untold >= _UNTOLD_LIMIT:
@@ -227,15 +252,23 @@ class Drive:
             del self._open[job.number]
         if idle:
             self.engine.client.cancel([job.future for job in idle if job.future is not None])
+            for job in idle:
+                job.future = None  # of one that had begun all the same, its events tell the rest
             self._silent = time.monotonic() + _SILENCE_SECONDS
         self._waiting.clear()
 
     def _end(self, job: _Job, outcome: Outcome) -> None:
-        job.ended = True
+        from dlsim_ij.batch_job.work import NO_ROOM
+
         self._open.pop(job.number, None)
         if job.future is not None:
             job.future.release()
             job.future = None
+        if outcome.state == NO_ROOM:  # so would all others end; it is not this input's failure
+            self._no_room = self._no_room or outcome.error.partition("\n")[0]
+            self._record(job, "interrupted", worker=outcome.worker, error=outcome.error)
+            return
+        job.ended = True
         self._record(
             job, outcome.state, content_sha256=outcome.content_sha256, seconds=outcome.seconds,
             worker=outcome.worker, output=join(outcome.outputs), bytes=join(outcome.sizes),

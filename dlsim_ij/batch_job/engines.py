@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _MEMORY_WANTED = 2 * 2**30  # of one worker with a model and a Java, for the default number of workers
 _CONNECT_SECONDS = 20
 _START_TRIALS = 3
+# After how long Dask dismisses the keeper of a worker that has died, if just then there is none again: the
+# keeper starts another by itself. In a queue the job itself may be gone, and is handed in anew.
+_DISMISSAL = "distributed.deploy.lost-worker-timeout"
+_OF_A_KEEPER, _OF_A_JOB = "240h", "120s"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,7 +106,7 @@ def local_engine(workers: int, threads: int, memory_limit: int | None = None) ->
     with (
         _quiet(),
         threads_of_children(threads),  # Dask prefers the environment to its configuration
-        dask.config.set(_configuration(threads)),
+        dask.config.set({**_configuration(threads), _DISMISSAL: _OF_A_KEEPER}),
         _watch_memory() as too_large,
     ):
         cluster = _local_cluster(workers, limit)
@@ -165,7 +169,8 @@ def queue_engine(
     kind = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}[system]
     who_pays = {"project" if system == "sge" else "account": resources.account}
     said = [f"export {name}={threads}" for name in THREAD_VARIABLES]
-    with _quiet(), dask.config.set({**_configuration(threads), "jobqueue": dask.config.get("jobqueue", {})}):
+    settings = {**_configuration(threads), _DISMISSAL: _OF_A_JOB, "jobqueue": dask.config.get("jobqueue", {})}
+    with _quiet(), dask.config.set(settings):
         try:
             cluster = getattr(dask_jobqueue, kind)(
                 queue=resources.queue, cores=resources.workers_per_job, processes=resources.workers_per_job,
@@ -181,7 +186,8 @@ def queue_engine(
                 _make_own(client)
                 cluster.scale(jobs=jobs)
                 cluster.sync(cluster._correct_state)  # raises what sbatch or qsub says; scale alone is silent
-                yield Engine(client=client, where=f"of {jobs} {system} jobs")
+                again = functools.partial(_hand_in_again, cluster, jobs)
+                yield Engine(client=client, where=f"of {jobs} {system} jobs", mend=again)
         except (OSError, RuntimeError, ValueError) as error:
             if isinstance(error, DlsimError):
                 raise
@@ -220,14 +226,20 @@ def _mend(cluster: Any, workers: int) -> None:
     """Start workers anew whose keeper has given up, as it does when one dies while it starts."""
     from distributed.core import Status
 
-    async def forget_closed() -> bool:
+    async def forget_closed() -> int:
         gone = [n for n, keeper in cluster.workers.items() if keeper.status in (Status.closed, Status.failed)]
         for name in gone:
             del cluster.workers[name]
-        return bool(gone)
+        return len(cluster.workers)
 
-    if cluster.sync(forget_closed):
+    if cluster.sync(forget_closed) < workers:
         cluster.scale(workers)
+
+
+def _hand_in_again(cluster: Any, jobs: int) -> None:
+    """Hand in as many jobs as Dask has dismissed: their time was over, or their machine is gone."""
+    if len(cluster.workers) < jobs:
+        cluster.scale(jobs=jobs)
 
 
 def _make_own(client: Client) -> None:
@@ -257,7 +269,9 @@ def _configuration(threads: int) -> dict[str, Any]:
 def _quiet() -> Iterator[None]:
     """Keep Dask's log of deaths and restarts from the terminal: they are told in the manifest."""
     shown = _shows_all()
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
+    # Dask gives two of those below a level and a handler of their own
+    names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio", "bokeh")
+    loggers = [logging.getLogger(name) for name in names]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING if shown else logging.CRITICAL + 1)

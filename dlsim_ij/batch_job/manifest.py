@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dlsim_ij.errors import DataError, OutputError
-from dlsim_ij.files import make_folder, write_text
+from dlsim_ij.files import cannot_write, make_folder, write_text
 
 NAME, LOCK = "manifest.csv", ".dlsim_batch.lock"
 _BETWEEN = " | "
@@ -161,9 +161,7 @@ class Manifest:
             while text:
                 text = text[os.write(self._file, text) :]
         except OSError as error:
-            raise OutputError(
-                f"cannot write {self.path}: {error.strerror}", "check space and permissions"
-            ) from error
+            raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
         """Write one row for every input; what still runs was interrupted."""

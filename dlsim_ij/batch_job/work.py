@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 from dlsim_ij.batch_job.content import content_sha256, touched
 from dlsim_ij.batch_job.task import Task
 from dlsim_ij.config import read_parameters
-from dlsim_ij.errors import DlsimError
+from dlsim_ij.errors import DlsimError, NoRoomError
 
 if TYPE_CHECKING:
     from dlsim_ij.images import ImageInput
 
 Do = Callable[["ImageInput"], tuple[list[Path], list[str]]]
 OnMain = Callable[[Callable[[], Any]], Any]
+
+NO_ROOM = "no room"  # a state of outcomes alone: the input can be done, but not now
 
 _ready: tuple[Task, Do] | None = None
 
@@ -69,6 +71,8 @@ def do_input(item: ImageInput, task: Task, on_main: OnMain = lambda call: call()
             "sizes": tuple(file.stat().st_size for file in files),
             "warnings": tuple(warnings),
         }
+    except NoRoomError as error:
+        told |= {"state": NO_ROOM, "error": str(error)}
     except DlsimError as error:
         told |= {"state": "failed", "error": str(error)}
     except Exception as error:
@@ -134,11 +138,13 @@ def _predict(task: Task, on_main: OnMain) -> Do:
     batchnorm, denoiser = settings.pop("batchnorm"), settings.pop("denoiser")
     loaded = load_model(settings.pop("model"), batchnorm=batchnorm, ensemble=settings.pop("ensemble"))
     first = None if denoiser is None else load_model(denoiser, batchnorm=batchnorm)
-    uncertainty = settings.pop("uncertainty")
+    uncertainty, ome_zarr = settings.pop("uncertainty"), settings.pop("ome_zarr")
     check_request(loaded, first, uncertainty, task.given)
 
     def do(item: ImageInput) -> tuple[list[Path], list[str]]:
-        paths = predict_outputs(task.output, item, uncertainty, settings["ome"])
+        paths = predict_outputs(
+            task.output, item, uncertainty, settings["ome"], ome_zarr=ome_zarr, block_px=settings["block_px"]
+        )
         _, warnings = predict_input(
             item, paths, model=loaded, denoiser=first, calibration=known, threads=task.threads,
             overwrite=True, **settings,
