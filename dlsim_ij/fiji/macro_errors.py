@@ -61,7 +61,7 @@ def find_problem(
     said = one_line(JClass("ij.IJ").getErrorMessage())
     message = call.message()
     if message is not None:
-        return _interpreter_problem(session, message, call.line())
+        return _led_to(_interpreter_problem(session, message, call.line()), dialogs, said, call)
     thrown = call.thrown
     cancelled = thrown is not None and str(thrown.getMessage()) == _CANCELED
     if cancelled and re.search(r"\bexit\b", call.statement()):
@@ -99,6 +99,16 @@ def _interpreter_problem(session: Session, message: str, line: int | None) -> Ma
     if session.headless and session.kind == "imagej":
         return _needs_display(session, line)  # without a display ImageJ knows no command
     return MacroError(message, line, did_you_mean(command[1], command_names()))
+
+
+def _led_to(end: MacroError, dialogs: list[Dialog], said: str | None, call: Call) -> MacroError:
+    """Name the command that failed first: a macro goes on after a message, and stumbles over what is missing."""
+    first = next((dialog for dialog in dialogs if dialog.is_message), None)
+    if first is None or said is None or first.line is None or first.line == end.line:
+        return end
+    if "redirectErrorMessages" in call.code:
+        return end
+    return MacroError(f"{said}; then line {end.line}: {end.message}", first.line, end.hint)
 
 
 def _exit_problem(call: Call, dialogs: list[Dialog], log: str) -> MacroError | None:

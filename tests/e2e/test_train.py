@@ -125,6 +125,10 @@ def test_dry_run_says_everything_and_writes_nothing(folder, capfd):
     out = capfd.readouterr().out
     assert "batch_size: 2" in out
     assert "; memory about " in out
+    assert run(["train", "small.yaml", "--dry-run", "--set", "network.name=unet-sim4"]) == 2
+    assert "in_channels" in capfd.readouterr().err
+    assert run(["train", "small.yaml", "--dry-run", "--set", "data.options.frame=sim3"]) == 2
+    assert "frames" in capfd.readouterr().err
     assert sorted(folder.rglob("*")) == before
 
 

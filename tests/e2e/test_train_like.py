@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -178,5 +180,15 @@ def test_wrong_calls_are_refused_before_anything_is_written(words, said, hint, f
 def test_too_little_time_is_refused(folder, start, capsys, monkeypatch):
     monkeypatch.setattr("dlsim_ij.tuning_job.job._LEAST_STEPS", 10**9)  # more than any machine makes in time
     words = ["train", "--like", "demo_raw.tif", "-o", "tuned", "--model", str(start), *SETTINGS]
-    assert run([*words, "--minutes", "0.1"]) == 2
+    assert run([*words, "--minutes", "1000"]) == 2
     assert "minutes leave time for" in capsys.readouterr().err
+
+
+def test_minutes_that_are_over_before_the_training_are_refused(folder, start, capsys, monkeypatch):
+    slow = SimpleNamespace(monotonic=lambda: 10_000 * time.monotonic())  # as on a busy machine
+    monkeypatch.setattr("dlsim_ij.tuning_job.job.time", slow)
+    words = ["train", "--like", "demo_raw.tif", "-o", "tuned", "--model", str(start), *SETTINGS]
+    assert run([*words, "--minutes", "0.1"]) == 2
+    err = capsys.readouterr().err
+    assert "fit and simulation alone have taken" in err
+    assert "--set steps" in err

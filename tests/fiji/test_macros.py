@@ -55,6 +55,8 @@ def test_java_output_becomes_log_records_and_stays_off_stdout(fiji, caplog, capf
         ("a = newArray(3);\n\nb = a[7];\n", 3, r"Index \(7\) out of 0-2 range"),
         ('a = 1;\nexit("my reason");\n', 2, "my reason"),
         ("a = 1;\nx = getPixel(1, 1);\n", 2, "There are no images open"),
+        ('a = 1;\nopen("/no/such.tif");\nb = 2;\n', 2, "File not found: /no/such.tif"),
+        ('open("/no/such.tif");\n\nx = getWidth();\n', 1, "such.tif; then line 3: There are no images open"),
         ('selectImage("nope");', 1, '"nope" not found'),
         ("a = 1;\nreturn 3;\n", 2, "Macros can only return strings"),
         ("a = 1;\nExt.nothing(1);\n", 2, "Unrecognized Ext function"),
