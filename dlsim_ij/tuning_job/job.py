@@ -222,6 +222,7 @@ def tune(
     began = time.monotonic()
     tell("simulating fields like your stacks")
     source = make_source(config.data.options, patch_px=config.patch_px, seed=config.seed)
+    training = False
     try:
         clock["fields"] = time.monotonic() - began
         began = time.monotonic()
@@ -236,9 +237,13 @@ def tune(
         if not request.resume:
             config = _timed(prepared, source, reserve=measuring)
         tell(f"training for {config.steps} steps")
-        began = time.monotonic()
+        began, training = time.monotonic(), True
         result = train(config, data=source, resume=request.resume, progress=progress)
         clock["training"] = time.monotonic() - began
+    except ConfigError:
+        if not training and not request.resume:  # the next try may have the same folder
+            request.conditions_file.unlink(missing_ok=True)
+        raise
     finally:
         source.close()
     began = time.monotonic()

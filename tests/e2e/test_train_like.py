@@ -192,3 +192,4 @@ def test_minutes_that_are_over_before_the_training_are_refused(folder, start, ca
     err = capsys.readouterr().err
     assert "fit and simulation alone have taken" in err
     assert "--set steps" in err
+    assert list((folder / "tuned").iterdir()) == []  # so the next try may go there
