@@ -2,7 +2,7 @@
 # (through apt, when missing and allowed) Java, ImageJ, Xvfb and, for the tests, Chromium.
 #
 #   make demo    runs the main job on a simulated stack and says where the report is
-#   make test    runs all tests
+#   make test    runs all tests, in two processes (TEST_PROCESSES=1 for one)
 #   make explore property tests on examples never tried before
 #   make lint    ruff, mypy, import contract, known vulnerabilities of what is installed
 #   make docs    the pages as a site
@@ -15,6 +15,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+TEST_PROCESSES ?= 2
 TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -27,7 +28,7 @@ demo: setup system
 	@echo "Open $(CURDIR)/demo_out/report.html in a browser."
 
 test: setup-dev system-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 explore: setup-dev
 	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -m hypothesis $(PYTEST_ARGS)

@@ -52,25 +52,38 @@ def fixed_fields(
     `geometry`: "sample" is the paper's microscope at any angle, with its periods and camera; "two-beam" is
     3 x 3 with periods of 200 to 300 nm; "any" is 3 x 5 with other periods and cameras.
     """
-    grid_um = Optics().pixel_size_um / 2
     for number in range(fields):
-        rng = np.random.default_rng([TEST_SEED, STRUCTURES.index(structure), number])
-        density = draw_object(structure, side_px, grid_um, rng)
-        haze = draw_object(structure, side_px, grid_um, rng)
-        conditions = _conditions(geometry, rng)
-        known = None
-        for photons in sorted(levels, reverse=True):
-            exposed = dataclasses.replace(conditions, photons=photons)
-            stack = simulate_sim(density, exposed, rng, haze_density=haze)
-            n_angles, n_phases = len(exposed.patterns), len(exposed.patterns[0].steps_rad)
-            signal = equalise_frames(stack.raw, estimate_offset(stack.raw))
-            patterns = fit_patterns(signal, n_angles, n_phases, exposed.optics, known=known)
-            known = known or patterns
-            counts = Scaling(offset=_background(stack), scale=1.0)
-            yield Field(
-                structure, number, photons, stack, patterns,
-                object_target(stack, counts), wiener_target(stack, counts),
-            )  # fmt: skip
+        yield from one_field(structure, number, levels, geometry=geometry, side_px=side_px)
+
+
+def one_field(
+    structure: str,
+    number: int,
+    levels: Sequence[float],
+    *,
+    geometry: str = "sample",
+    side_px: int = SIDE_PX,
+    seed: int = TEST_SEED,
+) -> Iterator[Field]:
+    """Yield one field at every level, brightest first; another `seed` gives fields that are no test."""
+    grid_um = Optics().pixel_size_um / 2
+    rng = np.random.default_rng([seed, STRUCTURES.index(structure), number])
+    density = draw_object(structure, side_px, grid_um, rng)
+    haze = draw_object(structure, side_px, grid_um, rng)
+    conditions = _conditions(geometry, rng)
+    known = None
+    for photons in sorted(levels, reverse=True):
+        exposed = dataclasses.replace(conditions, photons=photons)
+        stack = simulate_sim(density, exposed, rng, haze_density=haze)
+        n_angles, n_phases = len(exposed.patterns), len(exposed.patterns[0].steps_rad)
+        signal = equalise_frames(stack.raw, estimate_offset(stack.raw))
+        patterns = fit_patterns(signal, n_angles, n_phases, exposed.optics, known=known)
+        known = known or patterns
+        counts = Scaling(offset=_background(stack), scale=1.0)
+        yield Field(
+            structure, number, photons, stack, patterns,
+            object_target(stack, counts), wiener_target(stack, counts),
+        )  # fmt: skip
 
 
 def _conditions(geometry: str, rng: np.random.Generator) -> Conditions:

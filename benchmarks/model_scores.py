@@ -14,6 +14,7 @@ gain is that over the best of the three Wiener presets.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,8 @@ from fixed_fields import INNER, STRUCTURES, Field, fixed_fields
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles.bundle import read_bundle
 from dlsim_ij.files import write_json
-from dlsim_ij.inference import Model, load_model, predict
+from dlsim_ij.inference import Model, load_model
+from dlsim_ij.inference.predictor import predict_every
 from dlsim_ij.quality.doubtful import HALF_WIDTH_SD
 from dlsim_ij.reconstruction import SOFT, VENDOR, wiener_sim
 from dlsim_ij.reconstruction.wiener_filter import STANDARD
@@ -54,22 +56,23 @@ def wiener_images(field: Field) -> dict[str, np.ndarray]:
     return {name: wiener_sim(signal, field.patterns, optics, filter=one) for name, one in PRESETS.items()}
 
 
-def measure(models: Mapping[str, Model], fields: int, geometry: str, levels: tuple[float, ...]) -> Rows:
-    """Score the presets and the models on every test field."""
+def measure(
+    models: Mapping[str, Model], fields: int, geometry: str, levels: tuple[float, ...], presets: bool
+) -> Rows:
+    """Score the models on every test field, and the presets if they are wanted."""
     rows: Rows = defaultdict(lambda: defaultdict(list))
     for structure in STRUCTURES:
         for field in fixed_fields(structure, levels, fields, geometry=geometry):
             row = rows[geometry, structure, field.photons]
             truths = {"object": field.object, "wiener": field.wiener}
-            for name, image in wiener_images(field).items():
+            for name, image in (wiener_images(field) if presets else {}).items():
                 for target, truth in truths.items():
                     row[f"Wiener {name} {target}"].append(psnr_db(truth, image))
             for name, model in models.items():
-                for target in model.card.outputs:
-                    made = predict(
-                        model, field.stack.raw, target=target, patterns=field.patterns,
-                        optics=field.stack.conditions.optics,
-                    )  # fmt: skip
+                every = predict_every(
+                    model, field.stack.raw, patterns=field.patterns, optics=field.stack.conditions.optics
+                )
+                for target, made in every.items():
                     row[f"{name} {target}"].append(psnr_db(truths[target], made.image))
                     if made.uncertainty is not None:
                         error = np.abs(made.image - truths[target])[INNER]
@@ -79,7 +82,7 @@ def measure(models: Mapping[str, Model], fields: int, geometry: str, levels: tup
 
 
 class Kept:
-    """Rows of earlier calls, by the sum of a model's weights; without a file, those of this call."""
+    """Rows of earlier calls, by the sum of weights and calibration; without a file, those of this call."""
 
     def __init__(self, path: Path | None, fields: int) -> None:
         self._path, self._fields = path, fields
@@ -90,19 +93,24 @@ class Kept:
     def has(self, model: Model, geometry: str, levels: Sequence[float]) -> bool:
         """Whether the model was measured there."""
         return all(
-            f"{_name(geometry, structure, level)}/{model.card.weights_sha256}" in self._known
+            f"{_name(geometry, structure, level)}/{_sum(model)}" in self._known
             for structure in STRUCTURES
             for level in levels
         )
+
+    def has_presets(self, geometry: str, levels: Sequence[float]) -> bool:
+        """Whether the Wiener presets were measured there."""
+        return all(_name(geometry, one, level) in self._known for one in STRUCTURES for level in levels)
 
     def add(self, models: Mapping[str, Model], geometry: str, rows: Rows) -> None:
         """Keep rows, each column with the weights it is of; those of the presets with no weights."""
         for (_, structure, photons), row in rows.items():
             place = _name(geometry, structure, photons)
-            self._known[place] = {key: v for key, v in row.items() if key.startswith("Wiener ")}
+            of_presets = {key: v for key, v in row.items() if key.startswith("Wiener ")}
+            self._known[place] = of_presets or self._known[place]
             for name, model in models.items():
                 own = {key.removeprefix(name): v for key, v in row.items() if key.startswith(f"{name} ")}
-                self._known[f"{place}/{model.card.weights_sha256}"] = own
+                self._known[f"{place}/{_sum(model)}"] = own
         if self._path is not None:
             write_json(self._path, {**self._known, "fields": self._fields}, overwrite=True)
 
@@ -114,10 +122,17 @@ class Kept:
                 place = _name(geometry, structure, level)
                 row = dict(self._known[place])
                 for name, model in models.items():
-                    own = self._known[f"{place}/{model.card.weights_sha256}"]
+                    own = self._known[f"{place}/{_sum(model)}"]
                     row |= {f"{name}{key}": values for key, values in own.items()}
                 found[geometry, structure, level] = row
         return found
+
+
+def _sum(model: Model) -> str:
+    """Return what changes with the images or the intervals of a model."""
+    interval = model.card.interval
+    told = "" if interval is None else interval.model_dump_json()
+    return hashlib.sha256(f"{model.card.weights_sha256} {told}".encode()).hexdigest()
 
 
 def _name(geometry: str, structure: str, level: float) -> str:
@@ -210,7 +225,8 @@ def main() -> None:
     for geometry in given.geometry:
         new = {name: model for name, model in models.items() if not kept.has(model, geometry, given.levels)}
         if new:
-            kept.add(new, geometry, measure(new, given.fields, geometry, tuple(given.levels)))
+            presets = not kept.has_presets(geometry, given.levels)
+            kept.add(new, geometry, measure(new, given.fields, geometry, tuple(given.levels), presets))
         rows |= kept.rows(geometry, given.levels, models)
     tables = {
         "object-gains": quality_table(rows, models, "object"),

@@ -39,13 +39,14 @@ class Method:
     """One row: how an image is made of a field.
 
     `light` is the only light it is made for, None: any. `trained_on` is the only structure a network was
-    trained on, "" if it was all of them, or none.
+    trained on, "" if it was all of them, or none. `sum` tells the weights of its networks.
     """
 
     name: str
     make: Callable[[Field], np.ndarray]
     light: Light | None = None
     trained_on: str = ""
+    sum: str = ""
 
 
 def conventional() -> list[Method]:
@@ -69,7 +70,9 @@ def own_models(names: list[str], *, device: str = "auto") -> Iterator[Method]:
         path = Path(given)
         label = (path.parent if path.name == "model" else path).name
         for target in model.card.outputs or ("",):
-            yield Method(f"{label}: {target}" if target else label, partial(_own, model=model, target=target))
+            name = f"{label}: {target}" if target else label
+            make = partial(_own, model=model, target=target)
+            yield Method(name, make, sum=model.card.weights_sha256)
 
 
 def _own(field: Field, *, model: Model, target: str) -> np.ndarray:
@@ -89,10 +92,12 @@ def seed_networks(folder: Path, trained_on: str = "", *, device: str = "auto") -
         }
         for name, light in SEED_RUNS.items():
             if name in runs:
-                yield Method(f"{_TITLES[name]} ({schedule})", partial(_raw, runs[name]), light, trained_on)
+                title, told = f"{_TITLES[name]} ({schedule})", runs[name].card.weights_sha256
+                yield Method(title, partial(_raw, runs[name]), light, trained_on, told)
         if "snr" in runs and "sim15" in runs:
-            both = partial(_cascade, runs["snr"], runs["sim15"])
-            yield Method(f"seed cascade ({schedule})", both, "low", trained_on)
+            both = [runs["snr"], runs["sim15"]]
+            told = " ".join(model.card.weights_sha256 for model in both)
+            yield Method(f"seed cascade ({schedule})", partial(_cascade, *both), "low", trained_on, told)
 
 
 def _raw(model: Model, field: Field) -> np.ndarray:

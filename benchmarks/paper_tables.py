@@ -6,6 +6,8 @@ r"""The paper's comparison on fixed simulated test sets: structures x methods x 
     python benchmarks/paper_tables.py -o tables --own runs/mine/model --fields 2  # a quick look
     python benchmarks/paper_tables.py -o tables --again --write docs/paper-tables.md
 
+A run that was stopped goes on where it was, and more fields or another model are added: the folder keeps what
+was measured, by field and weights, in paper_values.json (delete it after a change of the code).
 Writes paper_tables.md, paper_tables.json (every number with its 95 % interval) and one picture strip for each
 light into the folder. The fields are those of fixed_fields.py, which no training and no choice ever
 used, at 300 photons per pixel and at 1/100 of that. Networks of the seed (train_seed_networks.py makes the
@@ -15,6 +17,8 @@ folders) are applied at the light they were made for; what is not given is left 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import platform
 import shlex
 import shutil
@@ -28,7 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from doc_tables import put
-from fixed_fields import INNER, STRUCTURES, Field, fixed_fields
+from fixed_fields import INNER, STRUCTURES, Field, one_field
 from paper_methods import (
     EXPECTED_OWN,
     SCHEDULES,
@@ -49,6 +53,7 @@ from dlsim_ij.files import make_folder, write_json, write_text
 from dlsim_ij.quality import decorrelation_resolution, fair_scores, mean_interval, rse_rsp
 from dlsim_ij.reconstruction import widefield
 
+VALUES = "paper_values.json"
 LEVELS = {"normal": 300.0, "low": 3.0}
 TRUTHS = {"object": "the clean object", "vendor": "the vendor-like image without noise"}
 COLUMNS = {  # what the tables show: heading, digits
@@ -90,32 +95,47 @@ def measure_image(
     return values
 
 
-def measure(methods: list[Method], fields: int, pictures: dict[Any, np.ndarray]) -> Values:
-    """Apply every method to every field; keep the images of the first field of each structure."""
+def measure(methods: list[Method], fields: int, pictures: dict[Any, np.ndarray] | None, kept: Path) -> Values:
+    """Apply every method to every field; keep the images of the first field of each structure.
+
+    `kept` is a file of what was measured before, by field, method and weights, written after each field.
+    """
+    known: dict[str, dict[str, float]] = {}
+    if kept.exists():
+        known = json.loads(kept.read_text(encoding="utf-8"))
     values: Values = defaultdict(lambda: defaultdict(list))
-    lights = {level: light for light, level in LEVELS.items()}
-    for structure in STRUCTURES:
+    truths = [Method("truth: object", lambda f: f.object), Method("truth: vendor-like", lambda f: f.wiener)]
+    for number, structure in itertools.product(range(fields), STRUCTURES):
         start, reference = time.process_time(), None
-        for field in fixed_fields(structure, list(LEVELS.values()), fields):
-            light = lights[field.photons]
-            if light == "normal":  # the same field in bright light: what a user compares with
-                reference = widefield(field.stack.raw)
-            assert reference is not None  # fields come brightest first
-            made = {
-                (method.name, method.trained_on): method.make(field)
-                for method in methods
-                if method.light in (None, light)
-            }
-            made |= {("truth: object", ""): field.object, ("truth: vendor-like", ""): field.wiener}
-            for (name, trained_on), image in made.items():
-                row = values[structure, light, name, trained_on]
-                native = widefield(field.stack.raw) if name == WIDEFIELD else None
-                for key, value in measure_image(image, field, reference, native).items():
-                    row[key].append(value)
-                if field.number == 0 and not trained_on:
-                    pictures[structure, light, name] = image
+        due = [
+            (light, method, f"{structure}/{number}/{light}/{method.name}/{method.trained_on}/{method.sum}")
+            for light in LEVELS
+            for method in [*methods, *truths]
+            if method.light in (None, light)
+        ]
+        draws = pictures is not None and number == 0
+        exposed = {}
+        if draws or any(key not in known for _, _, key in due):
+            exposed = {f.photons: f for f in one_field(structure, number, list(LEVELS.values()))}
+            # the same field in bright light: what a user compares with
+            reference = widefield(exposed[LEVELS["normal"]].stack.raw)
+        for light, method, key in due:
+            if key not in known or (draws and not method.trained_on):
+                field = exposed[LEVELS[light]]
+                image = method.make(field)
+                if draws and pictures is not None and not method.trained_on:
+                    pictures[structure, light, method.name] = image
+                if key not in known:
+                    assert reference is not None  # there is a field
+                    native = widefield(field.stack.raw) if method.name == WIDEFIELD else None
+                    known[key] = measure_image(image, field, reference, native)
+            row = values[structure, light, method.name, method.trained_on]
+            for name, value in known[key].items():
+                row[name].append(value)
+        if exposed:
+            write_json(kept, known, overwrite=True)
         spent = time.process_time() - start
-        print(f"{structure}: {spent:.0f} s of processor time", file=sys.stderr, flush=True)
+        print(f"{structure} {number}: {spent:.0f} s of processor time", file=sys.stderr, flush=True)
     return values
 
 
@@ -256,9 +276,10 @@ def main() -> None:
     if given.per_structure:
         methods += per_structure(given.per_structure, device=given.device)
     pictures: dict[Any, np.ndarray] = {}
-    records = summary(measure(methods, given.fields, pictures))
-    missing = left_out(methods)
     make_folder(given.output)
+    drawn = None if given.no_pictures else pictures
+    records = summary(measure(methods, given.fields, drawn, given.output / VALUES))
+    missing = left_out(methods)
     facts = {
         "command": shlex.join(["python", *sys.argv]), "fields": given.fields, "left_out": missing,
         "dlsim_ij": dlsim_ij.__version__, "torch": torch.__version__, "python": platform.python_version(),

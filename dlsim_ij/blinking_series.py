@@ -89,7 +89,7 @@ def predict_series(
         )
     warnings = []
     if left:
-        warnings.append(f"the last {left} of {len(stack)} frames, too few for another image, were left out")
+        warnings.append(left_out(left, len(stack)))
     pixel = pixel_size_um or frames.attrs.get("pixel_size_um")
     if pixel is None:
         warnings.append("the file does not tell the pixel size, so the image has none: give --pixel-size")
@@ -116,3 +116,8 @@ def predict_series(
         warnings=tuple(warnings),
         seconds=time.perf_counter() - start,
     )
+
+
+def left_out(left: int, count: int) -> str:
+    """Say that the last frames were too few."""
+    return f"the last {left} of {count} frames, too few for another image, were left out"

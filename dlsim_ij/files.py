@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from dlsim_ij.errors import NoRoomError, OutputError
 from dlsim_ij.results import plain
+
+ZARR = ".zarr"  # a folder that is an image
 
 # What is wrong with the place then, and not with one file
 _OF_THE_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -43,7 +46,8 @@ def refuse_existing(path: Path, overwrite: bool = False) -> None:
 
     Called before any work starts, so nobody waits an hour to learn that a file was in the way.
     """
-    if os.path.isdir(path):  # unlike Path's, False of a name that is too long: writing says that better
+    # unlike Path's, isdir is False of a name that is too long: writing says that better
+    if os.path.isdir(path) and path.suffix != ZARR:
         raise OutputError(f"{path} is a folder, an output file was to go there", "give another name")
     if os.path.exists(path) and not overwrite:
         raise OutputError(f"{path} exists already", "give another name, or allow it with --overwrite")
@@ -145,7 +149,78 @@ def remove_leftovers(path: Path) -> None:
     for left in path.parent.glob(
         f".{glob.escape(_stem(path))}.{'[0-9a-f]' * 8}.part{glob.escape(path.suffix)}"
     ):
-        left.unlink(missing_ok=True)
+        _remove(left)
+
+
+@contextmanager
+def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a new empty folder beside `path`; on success move it there.
+
+    Parameters
+    ----------
+    path : Path
+        Final name of the folder.
+    overwrite : bool
+        Replace an existing folder of that name.
+
+    Yields
+    ------
+    pathlib.Path
+
+    Raises
+    ------
+    OutputError
+        The folder exists already, or the one above is missing, full or write-protected.
+    """
+    refuse_existing(path, overwrite)
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist", "make it first")
+    temporary = path.with_name(f".{_stem(path)}.{secrets.token_hex(4)}.part{path.suffix}")
+    announce_temporary(temporary)
+    try:
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            refuse_existing(path, overwrite)
+            _remove(path)
+        os.rename(temporary, path)
+    except OutputError:
+        raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing, on that disk.
+    needed : int
+        Bytes.
+    what : str
+        For the message.
+
+    Raises
+    ------
+    OutputError
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{what} needs {needed / 2**30:.1f} GiB, the disk of {folder} has {free / 2**30:.1f} GiB left",
+            "make room, or give an output folder on another disk",
+        )
 
 
 def _move_without_replacing(temporary: Path, final: Path) -> None:

@@ -98,6 +98,7 @@ def reconstruct(
     emission_nm: float = PAPER_EMISSION_NM,
     layout: str = "3x5",
     calibration: Mapping[str, Any] | None = None,
+    channel: int = 0,
     resize: Resize | None = None,
     tile_px: int | None = None,
     threads: int | None = None,
@@ -129,6 +130,8 @@ def reconstruct(
     calibration : mapping, optional
         Illumination of another stack of the session, as `SimParameters.to_dict` or a file of ``dlsim recon``
         holds it: frequencies are taken from it, phases measured. In the dark a free fit goes wrong.
+    channel : int
+        Whose patterns the calibration gives, if `raw` has no channels.
     resize : callable, optional
         ``resize(image, scale)``, ImageJ's bicubic: `Fiji.resize`, or by default the same in numpy.
     tile_px : int, optional
@@ -178,7 +181,7 @@ def reconstruct(
     seconds = 0.0
     for number, (stack, native) in enumerate(zip(stacks, source, strict=True)):
         with scipy.fft.set_workers(threads or os.cpu_count() or 1):
-            known = _known(calibration, source, number)
+            known = _known(calibration, source, number, channel)
             found = _detected(native, stacks, optics, known, compare)
             if not found.fit and not force:
                 message, hint = found.warnings[0]
@@ -266,12 +269,12 @@ def _as_array(raw: xr.DataArray | np.ndarray) -> xr.DataArray:
 
 
 def _known(
-    calibration: Mapping[str, Any] | None, source: NativeStacks, number: int
+    calibration: Mapping[str, Any] | None, source: NativeStacks, number: int, channel: int
 ) -> tuple[Pattern, ...] | None:
     """Return the calibration's patterns for the channel of a stack."""
     if calibration is None:
         return None
-    channel = source.stacks.positions()[number].get("C", 0)
+    channel = source.stacks.positions()[number].get("C", channel)
     where = "the calibration"
     n_phases = max(source.stacks.n_phases, 3)
     known = parameters_from_dict(calibration, n_phases=n_phases, where=where, channel=channel)

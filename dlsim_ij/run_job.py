@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dlsim_ij
+from dlsim_ij.acquisition.layout import parse_layout
 from dlsim_ij.errors import ImageError
 from dlsim_ij.files import make_folder, refuse_existing
 from dlsim_ij.images import read_image
 from dlsim_ij.images.lookup_tables import error_colours, signed_error_colours
 from dlsim_ij.images.write import write_image
+from dlsim_ij.large_fields.plan import RUN_BYTES_PER_PIXEL, refuse_too_large
 from dlsim_ij.optics.otf import PAPER_EMISSION_NM, PAPER_NA
 from dlsim_ij.pipeline import Reconstruction, Resize, reconstruct
 from dlsim_ij.quality import scores
@@ -90,6 +93,12 @@ def run_input(
     paths = {role: folder / f"{item.name}{ending}" for role, ending in names.items()}
     for path in [*paths.values(), folder / f"{item.name}_run.json"]:
         refuse_existing(path, overwrite)
+    refuse_too_large(
+        item.path,
+        bytes_per_pixel=RUN_BYTES_PER_PIXEL,
+        frames_per_stack=prod(parse_layout(layout)),
+        outputs=4,
+    )
     raw = read_image(item.path, other=other)
     done = reconstruct(
         raw, model=model, target=target, pixel_size_um=pixel_size_um, na=na, emission_nm=emission_nm,

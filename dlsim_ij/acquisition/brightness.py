@@ -38,11 +38,26 @@ def equalise_frames(frames: NDArray[Any], offset: float) -> FloatArray:
     """
     signal = frames.astype(np.float32) - np.float32(offset)
     means = signal.mean(axis=(1, 2), dtype=np.float64)
-    overall = means.mean()
-    spread = signal.std(axis=(1, 2), dtype=np.float64).mean()
-    # how well a mean of so many pixels is known against how well the offset is known (half a count)
-    trust = overall**2 / (overall**2 + 0.25 + spread**2 / signal[0].size) if overall > 0 else 0.0
-    gains = 1 + trust * (overall / np.where(means > 0, means, overall or 1.0) - 1)
-    gains = np.clip(gains, 0.2, 5.0)
-    signal *= gains[:, None, None].astype(np.float32)
+    spread = float(signal.std(axis=(1, 2), dtype=np.float64).mean())
+    signal *= brightness_gains(means, spread, signal[0].size)[:, None, None].astype(np.float32)
     return signal
+
+
+def brightness_gains(means: NDArray[np.float64], spread: float, n_pixels: int) -> NDArray[np.float64]:
+    """Return what brings every frame to the same mean.
+
+    Parameters
+    ----------
+    means : (n_frames,) ndarray
+        Of the frames, in counts above the offset.
+    spread : float
+        Standard deviation of a frame's pixels, mean of all frames.
+    n_pixels : int
+        Of a frame.
+    """
+    overall = means.mean()
+    # how well a mean of so many pixels is known against how well the offset is known (half a count)
+    trust = overall**2 / (overall**2 + 0.25 + spread**2 / n_pixels) if overall > 0 else 0.0
+    gains = 1 + trust * (overall / np.where(means > 0, means, overall or 1.0) - 1)
+    clipped: NDArray[np.float64] = np.clip(gains, 0.2, 5.0)
+    return clipped

@@ -99,20 +99,15 @@ def check_frames(
     FrameChecks
     """
     means = frames.mean(axis=(1, 2), dtype=np.float64) - offset
-    overall = float(means.mean())
-    time = np.linspace(-0.5, 0.5, len(means))
-    trend = float((time * means).sum() / (time**2).sum())
-    flicker = float((means - overall - trend * time).std())
+    bleaching, flicker = bleaching_and_flicker(means)
     grouped = frames[list(permutation)].reshape(n_angles, -1, *frames.shape[1:])
     angles = grouped.mean(axis=1, dtype=np.float32) - np.float32(offset)
     levels = angles.mean(axis=(1, 2), dtype=np.float64)
-    lit = overall > 0
+    lit = float(means.mean()) > 0
     drift, error = _drift(grouped, angles, cutoff_px)
     return FrameChecks(
-        bleaching=float(-trend / (overall + trend * time[0]))
-        if lit and overall + trend * time[0] > 0
-        else 0.0,
-        flicker=flicker / overall if lit else 0.0,
+        bleaching=bleaching,
+        flicker=flicker,
         angle_spread=float(np.ptp(levels) / levels.mean()) if lit and n_angles > 1 else 0.0,
         drift_px=drift,
         drift_error_px=error,
@@ -120,6 +115,17 @@ def check_frames(
         saturated=float(saturated.mean()),
         hot_pixels=int(hot.sum()),
     )
+
+
+def bleaching_and_flicker(means: FloatArray) -> tuple[float, float]:
+    """Return both as `FrameChecks` states them, from the means of the frames above the offset, in time."""
+    overall = float(means.mean())
+    time = np.linspace(-0.5, 0.5, len(means))
+    trend = float((time * means).sum() / (time**2).sum())
+    flicker = float((means - overall - trend * time).std())
+    first = overall + trend * time[0]
+    bleaching = float(-trend / first) if overall > 0 and first > 0 else 0.0
+    return bleaching, flicker / overall if overall > 0 else 0.0
 
 
 def notices(checks: FrameChecks, n_pixels: int) -> list[Notice]:
@@ -165,10 +171,15 @@ def saturated_pixels(frames: NDArray[Any]) -> NDArray[np.bool_]:
     top = frames.max()
     if top in _FULL_WELLS:
         full: NDArray[np.bool_] = frames == top
-        # one pixel that happens to reach 4095 is no saturated camera
-        if full.sum() > max(3, 1e-6 * frames.size):
+        if is_full_well(float(top), int(full.sum()), frames.size):
             return full
     return np.zeros(frames.shape, dtype=bool)
+
+
+def is_full_well(top: float, count: int, size: int) -> bool:
+    """Tell whether `count` of `size` pixels at the largest value `top` are saturated ones."""
+    # one pixel that happens to reach 4095 is no saturated camera
+    return top in _FULL_WELLS and count > max(3, 1e-6 * size)
 
 
 def hot_pixels(mean: NDArray[Any]) -> NDArray[np.bool_]:

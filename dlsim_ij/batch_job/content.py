@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.frames import image_files
+from dlsim_ij.images.zarr_image import is_zarr
 
 
 def content_sha256(path: Path) -> str:
@@ -22,9 +23,10 @@ def content_sha256(path: Path) -> str:
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         whole = hashlib.sha256()
-        for frame in image_files(path):
+        for frame in _files(path):
             with open(frame, "rb") as file:
-                whole.update(f"{frame.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+                name = frame.relative_to(path).as_posix()
+                whole.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
         return whole.hexdigest()
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror}", "was it moved or removed?") from error
@@ -37,9 +39,16 @@ def touched(path: Path) -> str:
     can take another's place with size and date copied.
     """
     try:
-        files = image_files(path) if path.is_dir() else [path]
+        files = _files(path) if path.is_dir() else [path]
         states = [file.stat() for file in files]
     except OSError:
         return ""
     text = " ".join(f"{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}" for s in states)
     return text if len(states) == 1 else hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files that an input in a folder is made of."""
+    if is_zarr(folder):
+        return sorted(file for file in folder.rglob("*") if file.is_file())
+    return image_files(folder)

@@ -81,10 +81,17 @@ class Row:
             return False
         try:
             return all(
-                (folder / name).stat().st_size == int(size) for name, size in zip(names, sizes, strict=True)
+                stored_bytes(folder / name) == int(size) for name, size in zip(names, sizes, strict=True)
             )
         except (OSError, ValueError):
             return False
+
+
+def stored_bytes(path: Path) -> int:
+    """Return the size of an output; of a zarr folder, that of all its files."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
 
 
 COLUMNS = [field.name for field in fields(Row)]

@@ -66,9 +66,10 @@ class Task:
             names = [*output_names(asked["ome"], asked["measures"]).values(), "_run.json"]
             return [folder / f"{item.name}{end}" for end in names]
         if self.verb == "predict":
-            from dlsim_ij.predict_job import predict_outputs
+            from dlsim_ij.predict_job import possible_outputs
 
-            return [*predict_outputs(self.output, item, asked["uncertainty"], asked["ome"]).values()]
+            kinds = {name: asked[name] for name in ("uncertainty", "ome", "ome_zarr")}
+            return possible_outputs(self.output, item, **kinds)
         from dlsim_ij.recon_job import recon_outputs
 
         return [*recon_outputs(self.output, item, asked["with_widefield"], asked["ome"]).values()]

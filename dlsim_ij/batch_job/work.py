@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlsim_ij.batch_job.content import content_sha256, touched
+from dlsim_ij.batch_job.manifest import stored_bytes
 from dlsim_ij.batch_job.task import Task
 from dlsim_ij.config import read_parameters
 from dlsim_ij.errors import DlsimError, NoRoomError
@@ -68,7 +69,7 @@ def do_input(item: ImageInput, task: Task, on_main: OnMain = lambda call: call()
         told |= {
             "state": "done",
             "outputs": tuple(file.relative_to(task.output).as_posix() for file in files),
-            "sizes": tuple(file.stat().st_size for file in files),
+            "sizes": tuple(stored_bytes(file) for file in files),
             "warnings": tuple(warnings),
         }
     except NoRoomError as error:
@@ -138,11 +139,13 @@ def _predict(task: Task, on_main: OnMain) -> Do:
     batchnorm, denoiser = settings.pop("batchnorm"), settings.pop("denoiser")
     loaded = load_model(settings.pop("model"), batchnorm=batchnorm, ensemble=settings.pop("ensemble"))
     first = None if denoiser is None else load_model(denoiser, batchnorm=batchnorm)
-    uncertainty = settings.pop("uncertainty")
+    uncertainty, ome_zarr = settings.pop("uncertainty"), settings.pop("ome_zarr")
     check_request(loaded, first, uncertainty, task.given)
 
     def do(item: ImageInput) -> tuple[list[Path], list[str]]:
-        paths = predict_outputs(task.output, item, uncertainty, settings["ome"])
+        paths = predict_outputs(
+            task.output, item, uncertainty, settings["ome"], ome_zarr=ome_zarr, block_px=settings["block_px"]
+        )
         _, warnings = predict_input(
             item, paths, model=loaded, denoiser=first, calibration=known, threads=task.threads,
             overwrite=True, **settings,

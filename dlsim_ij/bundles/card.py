@@ -34,6 +34,36 @@ class Frames(Settings):
         return self
 
 
+class Stretch(Settings):
+    """Logarithm of the factor on the half widths of one image: see `inference.calibration`."""
+
+    constant: float
+    noise: float
+    density: float
+    grain: float
+    ranges: dict[Literal["noise", "density", "grain"], tuple[float, float]]  # of the fields of the fit
+
+    @model_validator(mode="after")
+    def _complete(self) -> Stretch:
+        if len(self.ranges) < 3 or any(not low <= high for low, high in self.ranges.values()):
+            raise ValueError("ranges are (low, high) for noise, density and grain")
+        return self
+
+
+class Calibration(Settings):
+    """What was learned about a network's half widths after its training."""
+
+    images: tuple[Stretch, ...]  # one for each of the model's images
+    fitted_on: dict[str, Any] = Field(default_factory=dict)
+
+
+class Interval(Settings):
+    """What the network's half widths mean."""
+
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9  # share of pixels that they are to hold
+    calibration: Calibration | None = None  # None: as the network tells them
+
+
 class ModelCard(Settings):
     """Contents of ``model.json``.
 
@@ -53,7 +83,7 @@ class ModelCard(Settings):
         default_factory=dict
     )  # how channels are made from frames: {"kind": ..., constants}
     outputs: tuple[str, ...] = ()  # names of the images that the network makes, if more than one kind
-    interval: dict[str, Any] | None = None  # how its half widths were calibrated; None: it tells none
+    interval: Interval | None = None  # None: it tells no half widths
     normalisation: dict[str, Any] = Field(default_factory=dict)
     pixel_size_um: PositiveFloat | None = None  # of the raw frames it was made for
     optics: dict[str, Any] = Field(default_factory=dict)

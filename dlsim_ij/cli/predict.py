@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 @calibration
 @click.option("--tile-px", type=click.IntRange(32), metavar="N", help="Side of the network's tiles.")
 @click.option(
+    "--block-px", type=click.IntRange(0), metavar="N",
+    help="Compute a larger field in blocks of N x N pixels, which need not fit into memory together "
+    "(default: 512 for fields of more than 2048 x 2048; 0: whole, whatever its size).",
+)  # fmt: skip
+@click.option(
     "--batchnorm", type=click.Choice(["running", "per-image"]),
     help="Statistics for a network of the seed's kind (default: as its model card says).",
 )  # fmt: skip
@@ -48,6 +53,7 @@ if TYPE_CHECKING:
     help="Mean over the eight turnings of the input: eight times the time, slightly better in the dark.",
 )
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
+@click.option("--ome-zarr", is_flag=True, help="Write OME-Zarr folders (needs the extra zarr).")
 @options.threads
 @options.overwrite
 @options.dry_run
@@ -68,10 +74,12 @@ def command(
     layout: str,
     force: bool,
     tile_px: int | None,
+    block_px: int | None,
     batchnorm: Literal["running", "per-image"] | None,
     uncertainty: bool,
     ensemble: bool,
     ome: bool,
+    ome_zarr: bool,
     threads: int | None,
     overwrite: bool,
     dry_run: bool,
@@ -79,14 +87,21 @@ def command(
 ) -> int:
     """Super-resolved images only: no comparison, no report.
 
-    Time series and channels are predicted stack by stack; sub-folders of the input are mirrored. With the
-    model srrf5, inputs are frames of a blinking sample, and every five of them make one image.
+    Time series and channels are predicted stack by stack, fields of more than 2048 x 2048 pixels block by
+    XX
     """
     from dlsim_ij.images import expand_inputs
     from dlsim_ij.predict_job import check_request, predict_input, predict_outputs
 
     items = expand_inputs(inputs)
-    paths = {item: predict_outputs(output, item, uncertainty, ome) for item in items}
+    if ome_zarr:
+        from dlsim_ij.images.zarr_image import zarr_library
+
+        zarr_library()
+    paths = {
+        item: predict_outputs(output, item, uncertainty, ome, ome_zarr=ome_zarr, block_px=block_px)
+        for item in items
+    }
     if dry_run:
         for item, own in paths.items():
             row = {"input": str(item.path), **{role: str(path) for role, path in own.items()}}
@@ -112,7 +127,8 @@ def command(
             row, warnings = predict_input(
                 item, paths[item], model=loaded, denoiser=first, target=target, pixel_size_um=pixel_size_um,
                 na=na, emission_nm=emission_nm, layout=layout, calibration=known, tile_px=tile_px,
-                threads=threads, force=force, ome=ome, overwrite=overwrite, progress=progress,
+                block_px=block_px, threads=threads, force=force, ome=ome, overwrite=overwrite,
+                progress=progress,
             )  # fmt: skip
         options.print_result({**row, "warnings": warnings}, as_json, row["output"])
         warn(item.path, warnings)

@@ -31,6 +31,7 @@ from dlsim_ij.reconstruction.channels import (
     CHANNELS_PER_STACK,
     unshuffle,
 )
+from dlsim_ij.results import Result
 
 FloatArray = NDArray[np.floating]
 
@@ -47,6 +48,8 @@ class InputKind:
         ``make(frames, patterns, optics)``, from frames of equal brightness.
     fine : tuple of int
         First of every four channels that together are an image on the doubled grid.
+    frames : slice
+        Which channels are frames, or means of frames, as the camera saw them.
     one_per_angle : bool
         Only the first frame of each angle is used.
     """
@@ -54,6 +57,7 @@ class InputKind:
     channels: int
     make: Callable[[FloatArray, Sequence[Pattern], Optics], FloatArray]
     fine: tuple[int, ...]
+    frames: slice
     one_per_angle: bool = False
 
     def turn(self, channels: FloatArray, turns: int, mirrored: bool) -> FloatArray:
@@ -68,8 +72,10 @@ class InputKind:
 
 
 _KINDS = {
-    "wiener-channels": InputKind(CHANNELS_PER_STACK, wiener_channels, (0, 4)),
-    "three-frames": InputKind(CHANNELS_OF_THREE_FRAMES, three_frame_channels, (0,), one_per_angle=True),
+    "wiener-channels": InputKind(CHANNELS_PER_STACK, wiener_channels, (0, 4), slice(8, 11)),
+    "three-frames": InputKind(
+        CHANNELS_OF_THREE_FRAMES, three_frame_channels, (0,), slice(4, 7), one_per_angle=True
+    ),
 }
 
 
@@ -91,8 +97,32 @@ def input_kind(name: str) -> InputKind:
     return _KINDS[name]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldLevels(Result):
+    """What all parts of a field have in common, where a part is looked at by itself.
+
+    Attributes
+    ----------
+    offset : float
+        As `estimate_offset` gives it.
+    gains : tuple of float
+        Brings each frame to the same brightness above it.
+    scaling : Scaling
+        As `robust_scaling` gives it.
+    """
+
+    offset: float
+    gains: tuple[float, ...]
+    scaling: Scaling
+
+
 def network_inputs(
-    raw: NDArray[Any], patterns: Sequence[Pattern], optics: Optics, kind: str = "wiener-channels"
+    raw: NDArray[Any],
+    patterns: Sequence[Pattern],
+    optics: Optics,
+    kind: str = "wiener-channels",
+    *,
+    levels: FieldLevels | None = None,
 ) -> tuple[FloatArray, Scaling]:
     """Make the normalised input channels of one stack.
 
@@ -107,6 +137,8 @@ def network_inputs(
         For the Wiener filters.
     kind : str
         See the module.
+    levels : FieldLevels, optional
+        Of the field that `raw` is a part of (of its first frames of each angle, if the kind uses those).
 
     Returns
     -------
@@ -118,8 +150,8 @@ def network_inputs(
     chosen = input_kind(kind)
     if chosen.one_per_angle:
         raw, patterns = first_of_each_angle(raw, patterns)
-    scaling = robust_scaling(raw)
-    return chosen.make(normalised_frames(raw, scaling), patterns, optics), scaling
+    scaling = robust_scaling(raw) if levels is None else levels.scaling
+    return chosen.make(normalised_frames(raw, scaling, levels), patterns, optics), scaling
 
 
 def first_of_each_angle(raw: NDArray[Any], patterns: Sequence[Pattern]) -> tuple[NDArray[Any], list[Pattern]]:
@@ -130,10 +162,15 @@ def first_of_each_angle(raw: NDArray[Any], patterns: Sequence[Pattern]) -> tuple
     return raw, [dataclasses.replace(p, steps_rad=p.steps_rad[:1]) for p in patterns]
 
 
-def normalised_frames(raw: NDArray[Any], scaling: Scaling) -> FloatArray:
+def normalised_frames(raw: NDArray[Any], scaling: Scaling, levels: FieldLevels | None = None) -> FloatArray:
     """Return frames of equal brightness, above the field's background, in units of its scale."""
-    offset = estimate_offset(raw)
-    signal = equalise_frames(raw, offset)
+    if levels is None:
+        offset = estimate_offset(raw)
+        signal = equalise_frames(raw, offset)
+    else:
+        offset = levels.offset
+        signal = raw.astype(np.float32) - np.float32(offset)
+        signal *= np.array(levels.gains, dtype=np.float32)[:, None, None]
     signal -= np.float32(scaling.offset - offset)
     signal /= np.float32(scaling.scale)
     return signal

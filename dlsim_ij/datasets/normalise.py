@@ -93,8 +93,29 @@ def robust_scaling(
     mean = stack.reshape(-1, *stack.shape[-2:]).mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all():
         raise ImageError("the frames hold NaN or infinity", "replace them before normalising")
-    smooth = ndimage.gaussian_filter(_without_hot_pixels(mean, low_percent), smoothing_px, mode="nearest")
+    smooth = smoothed_mean(mean, float(np.percentile(mean, low_percent)), smoothing_px)
     low, high = np.percentile(smooth, [low_percent, high_percent])
+    return scaling_between(low, high, low_percent, high_percent)
+
+
+def smoothed_mean(mean: FloatArray, background: float, smoothing_px: float = SMOOTHING_PX) -> FloatArray:
+    """Return the mean of a field's frames without hot pixels, smoothed; `background` is its low level."""
+    smooth: FloatArray = ndimage.gaussian_filter(
+        _without_hot_pixels(mean, background), smoothing_px, mode="nearest"
+    )
+    return smooth
+
+
+def scaling_between(
+    low: float, high: float, low_percent: float = LOW_PERCENT, high_percent: float = HIGH_PERCENT
+) -> Scaling:
+    """Return the scale from two levels of a field.
+
+    Raises
+    ------
+    ImageError
+        They are the same.
+    """
     if not high > low:
         raise ImageError(
             f"the frames have no contrast: {low_percent:g} % and {high_percent:g} % level are {low:g}",
@@ -103,8 +124,7 @@ def robust_scaling(
     return Scaling(offset=float(low), scale=float(high - low))
 
 
-def _without_hot_pixels(image: FloatArray, low_percent: float) -> FloatArray:
-    background = np.percentile(image, low_percent)
+def _without_hot_pixels(image: FloatArray, background: float) -> FloatArray:
     padded = np.pad(image, 1, constant_values=-np.inf)
     height, width = image.shape
     first = second = np.full_like(image, -np.inf)  # the two highest of the eight neighbours

@@ -378,8 +378,8 @@ def _one_line(error: BaseException) -> str:
 def _after_fork() -> None:
     """In a forked child: leave the parent's Java alone, also at exit.
 
-    JPype asks Java to collect its garbage when Python has: here no thread of Java is left to answer, and Python
-    would wait for ever in whatever line happened to start its collector.
+    JPype asks Java to collect its garbage when Python has: here no thread of Java is left to answer, and
+    Python would wait for ever in whatever line happened to start its collector.
     """
     import jpype.config
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.frames import image_files, natural_key, numbered
 from dlsim_ij.images.read import file_axes, image_name, is_folder
+from dlsim_ij.images.zarr_image import is_zarr
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ class ImageInput:
     Attributes
     ----------
     path : Path
-        For `read_image`: a file, or a folder of frames.
+        For `read_image`: a file, a zarr folder, or a folder of frames.
     subfolder : PurePath
         Where its outputs go below the output folder: the folders between the given folder and the image.
     name : str
@@ -61,7 +62,7 @@ def expand_inputs(
     """
     inputs: list[ImageInput] = []
     for path in map(Path, paths):
-        if not is_folder(path):
+        if not is_folder(path) or is_zarr(path):
             inputs.append(ImageInput(path=path, subfolder=PurePath(), name=image_name(path)))
             continue
         found = _walk(path, path, frame_folders, set())
@@ -102,9 +103,11 @@ def _walk(folder: Path, top: Path, frame_folders: bool, seen: set[Path]) -> list
     if frame_folders and is_frame_folder(folder):
         # a folder given by itself has nothing to mirror; its name is the image's
         return [ImageInput(path=folder, subfolder=inside.parent, name=folder.resolve().name)]
-    found = [ImageInput(path=path, subfolder=inside, name=image_name(path)) for path in files]
     folders = [p for p in folder.iterdir() if not p.name.startswith(".") and p.is_dir()]
-    for inner in sorted(folders, key=natural_key):
+    arrays = [p for p in folders if is_zarr(p)]
+    images = sorted([*files, *arrays], key=natural_key)
+    found = [ImageInput(path=path, subfolder=inside, name=image_name(path)) for path in images]
+    for inner in sorted(set(folders) - set(arrays), key=natural_key):
         found += _walk(inner, top, frame_folders, seen)
     return found
 

@@ -14,6 +14,7 @@ import numpy as np
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.axes import check_axes, in_order
 from dlsim_ij.images.tiff import DAMAGED, MAP_FROM_BYTES, Contents, read_tiff, tiff_axes
+from dlsim_ij.images.zarr_image import is_zarr, read_zarr
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,8 +32,9 @@ _BY_FIRST_BYTES = (
     (b"<", "a web page or XML text, not an image (was the download refused?)"),
 )
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_ZARR = (".ome.zarr", ".zarr")
 _NPY_START = b"\x93NUMPY"
-_ATTRIBUTES = ("pixel_size_um", "z_step_um", "frame_interval_s", "labels", "display_range")
+ATTRIBUTES = ("pixel_size_um", "z_step_um", "frame_interval_s", "labels", "display_range")
 
 
 def read_image(
@@ -41,12 +43,12 @@ def read_image(
     axes: str | None = None,
     other: Callable[[Path], xr.DataArray] | None = None,
 ) -> xr.DataArray:
-    """Read an image: TIFF, ImageJ hyperstack, OME-TIFF, BigTIFF, ``.npy``, or a folder of frames.
+    """Read an image: TIFF, ImageJ hyperstack, OME-TIFF, BigTIFF, ``.npy``, zarr, or a folder of frames.
 
     Parameters
     ----------
     path : path-like
-        A file, or a folder of single frames with numbered names (`dlsim_ij.images.frames`).
+        A file, a zarr folder, or a folder of single frames with numbered names (`dlsim_ij.images.frames`).
     axes : str, optional
         One letter per axis, in the file's order, where the file does not tell or tells it wrong: "TYX".
     other : callable, optional
@@ -74,7 +76,7 @@ def read_image(
     if is_folder(path):
         from dlsim_ij.images.frames import read_frames
 
-        contents = read_frames(path, axes)
+        contents = read_zarr(path, axes) if is_zarr(path) else read_frames(path, axes)
     elif other is not None and not _is_known(path):
         return other(path)
     else:
@@ -218,14 +220,14 @@ def _guess_npy_axes(pixels: Any, path: Path) -> tuple[Any, str]:
 def _as_data_array(contents: Contents, path: Path) -> xr.DataArray:
     import xarray as xr  # here: who reads plane by plane needs none of it
 
-    attributes: dict[str, Any] = {name: contents.known.get(name) for name in _ATTRIBUTES}
+    attributes: dict[str, Any] = {name: contents.known.get(name) for name in ATTRIBUTES}
     array = xr.DataArray(contents.pixels, dims=tuple(contents.axes)).transpose(*in_order(contents.axes))
     labels = attributes["labels"]
     n_planes = array.size // (array.sizes["Y"] * array.sizes["X"] * array.sizes.get("S", 1))
     if labels is not None and len(labels) != n_planes:
         attributes["labels"] = None  # they cannot be told apart any more
     attributes |= {"source": str(path), "name": image_name(path)}
-    attributes |= {key: value for key, value in contents.known.items() if key not in _ATTRIBUTES}
+    attributes |= {key: value for key, value in contents.known.items() if key not in ATTRIBUTES}
     return array.assign_attrs(attributes)
 
 
@@ -238,7 +240,7 @@ def image_name(path: Path) -> str:
     ('cell.01', 'Sample_1')
     """
     name = path.name
-    for ending in (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".tf8", ".npy"):
+    for ending in (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".tf8", ".npy", *_ZARR):
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name

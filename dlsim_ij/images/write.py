@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from pathlib import Path
@@ -230,28 +231,58 @@ def _write_tiff(
     ome: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     stored = _stored_type(image.dtype, ome)
+    with atomic_path(path, overwrite=overwrite) as temporary, tiff_messages(path):
+        # the axes that ImageJ knows, slowest first; the planes are walked through in this order
+        ordered = image.transpose(*plane_order(image), "Y", "X", ...)
+        data = _converted(ordered, stored) if pixels is None else _as_stored(pixels, stored)
+        save_tiff(temporary, image, data, attributes, ome)
+
+
+def plane_order(image: xr.DataArray) -> list[str]:
+    """Return the stack axes of an image in the order in which a TIFF of ours holds its planes."""
+    axes = hyperstack_axes(image)
+    return [axes[letter] for letter in "TZC" if letter in axes]
+
+
+def save_tiff(
+    path: Path, image: xr.DataArray, planes: Iterable[NDArray[Any]] | None, attributes: dict[str, Any],
+    ome: bool, *, tile: tuple[int, int] | None = None,
+) -> None:  # fmt: skip
+    """Write a file that need not be whole or new.
+
+    Parameters
+    ----------
+    path : Path
+    image : DataArray
+        For shape, axes and type.
+    planes : iterable of ndarray or None
+        In `plane_order`; None leaves room for them, which holds zeros.
+    attributes : dict
+        As `write_image` gathers them.
+    ome : bool
+        OME-TIFF, not an ImageJ hyperstack.
+    tile : (int, int), optional
+        Tiles of this size in a BigTIFF, not rows.
+    """
+    stored = _stored_type(image.dtype, ome)
     colour = "S" in image.dims
     if colour and (image.sizes["S"] not in (3, 4) or stored != "uint8"):
         raise ImageError("a colour picture has 3 or 4 samples of 8 bits", "write each colour as a channel, C")
-    axes = _hyperstack_axes(image)
+    axes = hyperstack_axes(image)
     letters = "TZCYX" if ome and not colour else "TZCYXS"  # to ImageJ, a grey pixel has one sample
     shape = [image.sizes.get(axes.get(letter, letter), 1) for letter in letters]
     large = prod(shape) * np.dtype(stored).itemsize > CLASSIC_TIFF_BYTES
     describe = _ome_tags if ome else _imagej_tags
-    # the axes that ImageJ knows, slowest first; the planes are walked through in this order
-    ordered = image.transpose(*(axes[letter] for letter in "TZC" if letter in axes), "Y", "X", ...)
-    with (
-        atomic_path(path, overwrite=overwrite) as temporary,
-        tiff_messages(path),
-        tifffile.TiffWriter(temporary, bigtiff=large and ome, imagej=not ome, ome=ome, byteorder="<") as tiff,
-    ):
+    big = ome and (large or tile is not None)
+    with tifffile.TiffWriter(path, bigtiff=big, imagej=not ome, ome=ome, byteorder="<") as tiff:
         tiff.write(
-            _converted(ordered, stored) if pixels is None else _as_stored(pixels, stored),
+            planes,
             shape=tuple(shape),
             dtype=stored,
             photometric="rgb" if colour else "minisblack",
             truncate=large and not ome,
             software="dlsim_ij",
+            tile=tile,
             **describe(image, attributes, letters),
         )
 
@@ -267,7 +298,7 @@ def _stored_type(dtype: np.dtype[Any], ome: bool) -> str:
     return stored
 
 
-def _hyperstack_axes(image: xr.DataArray) -> dict[str, str]:
+def hyperstack_axes(image: xr.DataArray) -> dict[str, str]:
     """Map ImageJ's stack axes to those of the image: "I" takes the place of a free one."""
     axes = {letter: letter for letter in "TZC" if letter in image.dims}
     if "I" in image.dims:
@@ -343,6 +374,9 @@ def _ome_tags(image: xr.DataArray, attributes: dict[str, Any], axes: str) -> dic
     if attributes.get("display_range") is not None:
         notes["display_range"] = json.dumps([float(value) for value in attributes["display_range"]])
     metadata["MapAnnotation"] = {"Namespace": NOTES, "Value": notes}
+    # a number from what is described, and not by chance: the same image twice is the same file twice
+    described = json.dumps([metadata, list(image.shape), str(attributes.get("source"))], sort_keys=True)
+    metadata["UUID"] = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, described)}"
     tags: dict[str, Any] = {"metadata": metadata}
     if size is not None:
         tags |= {"resolution": (1e4 / size, 1e4 / size), "resolutionunit": "CENTIMETER"}

@@ -13,7 +13,7 @@ from dlsim_ij.acquisition import fit_patterns
 from dlsim_ij.acquisition.brightness import equalise_frames, estimate_offset
 from dlsim_ij.bundles.card import ModelCard
 from dlsim_ij.datasets.blinking_inputs import SRRF_UNIT, srrf_channels
-from dlsim_ij.datasets.inputs import input_kind, input_kinds, network_inputs
+from dlsim_ij.datasets.inputs import FieldLevels, input_kind, input_kinds, network_inputs
 from dlsim_ij.datasets.normalise import Scaling, robust_scaling
 from dlsim_ij.datasets.selection import frame_selection, select_frames
 from dlsim_ij.errors import LayoutError
@@ -64,6 +64,7 @@ def make_input(
     patterns: Sequence[Pattern] | None,
     optics: Optics | None,
     resize: Resize,
+    levels: FieldLevels | None = None,
 ) -> NetworkInput:
     """Make the channels of one stack.
 
@@ -73,7 +74,7 @@ def make_input(
         Of a model with a `known_input`.
     frames : (n_frames, Y, X) ndarray
         Native camera counts, all phases of the first angle first.
-    patterns, optics, resize
+    patterns, optics, resize, levels
         See `dlsim_ij.inference.predict`.
 
     Raises
@@ -83,7 +84,7 @@ def make_input(
     """
     _check_frames(card, frames)
     if card.input["kind"] == "raw-frames":
-        return _raw_input(card, frames, resize)
+        return _raw_input(card, frames, resize, levels)
     if card.input["kind"] == "srrf-channels":
         return _blinking_input(frames)
     optics = optics or _own_optics(card)
@@ -96,7 +97,7 @@ def make_input(
             )
         signal = equalise_frames(frames, estimate_offset(frames))
         patterns = fit_patterns(signal, n_angles, len(frames) // n_angles, optics)
-    channels, scaling = network_inputs(frames, patterns, optics, card.input["kind"])
+    channels, scaling = network_inputs(frames, patterns, optics, card.input["kind"], levels=levels)
     # the channels are above the background already
     counts = Scaling(offset=0.0, scale=scaling.scale)
     return NetworkInput(channels=channels, scaling=scaling, counts=counts, patterns=tuple(patterns))
@@ -130,7 +131,9 @@ def _own_optics(card: ModelCard) -> Optics:
     return Optics(**settings)
 
 
-def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> NetworkInput:
+def _raw_input(
+    card: ModelCard, frames: NDArray[Any], resize: Resize, levels: FieldLevels | None
+) -> NetworkInput:
     enlargement = int(card.input.get("enlargement", 1))
     selection = frame_selection(str(card.input["selection"]))
     if selection.summary == "max":  # of the enlarged frames, as in training: the order matters
@@ -141,7 +144,7 @@ def _raw_input(card: ModelCard, frames: NDArray[Any], resize: Resize) -> Network
         scaling = Scaling(offset=0.0, scale=float(card.normalisation["input"]))
         counts = Scaling(offset=0.0, scale=float(card.normalisation["output"]))
     else:
-        scaling = robust_scaling(frames)
+        scaling = robust_scaling(frames) if levels is None else levels.scaling
         gain = float(card.normalisation.get("truth_gain") or 1.0)
         counts = Scaling(offset=0.0, scale=scaling.scale * gain)
     # the seed cast negative numbers to huge unsigned ones; they are noise about zero

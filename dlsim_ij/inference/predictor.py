@@ -16,14 +16,15 @@ from torch import nn
 
 from dlsim_ij.bundles.bundle import load_bundle, read_bundle
 from dlsim_ij.bundles.card import ModelCard
-from dlsim_ij.datasets.inputs import input_kind, input_kinds
+from dlsim_ij.datasets.inputs import FieldLevels, input_kind, input_kinds
 from dlsim_ij.datasets.normalise import Scaling
 from dlsim_ij.errors import ModelError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.inference import kept
+from dlsim_ij.inference.calibration import half_width_stretch
 from dlsim_ij.inference.device import exact_inference
 from dlsim_ij.inference.ensemble import TURNINGS, mean_of_turnings
-from dlsim_ij.inference.network_input import Resize, known_input, make_input
+from dlsim_ij.inference.network_input import NetworkInput, Resize, known_input, make_input
 from dlsim_ij.inference.tiles import plan_axis
 from dlsim_ij.networks.blocks import BatchNormMode, set_batchnorm_mode
 from dlsim_ij.optics import Optics, Pattern
@@ -85,6 +86,8 @@ class Prediction(Result):
     uncertainty : (2Y, 2X) float32 ndarray or None
         One standard deviation of the image's error in every pixel, in counts: image +- 1.645 times it holds
         the truth in 90 % of the pixels. None from a network that does not tell it.
+    stretch : float
+        Factor on the network's half widths that is in `uncertainty`: see `dlsim_ij.inference.calibration`.
     target : str
         Which of the model's images it is; empty if it makes only one.
     scaling : Scaling
@@ -97,6 +100,7 @@ class Prediction(Result):
 
     image: NDArray[np.float32] = field(repr=False, compare=False)
     uncertainty: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    stretch: float = 1.0
     target: str = ""
     scaling: Scaling
     patterns: tuple[Pattern, ...]
@@ -175,6 +179,8 @@ def predict(
     tile_px: int | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    levels: FieldLevels | None = None,
+    stretch: float | None = None,
 ) -> Prediction:
     """Predict one stack.
 
@@ -200,6 +206,10 @@ def predict(
         Processor threads of the network; as torch has chosen by default.
     progress : callable, optional
         Called with the number of tiles done and of all tiles.
+    levels : FieldLevels, optional
+        Of the field that the frames are a part of; measured in the frames by default.
+    stretch : float, optional
+        Factor on the half widths; made of the image by default, as the model's card wants it.
 
     Returns
     -------
@@ -214,22 +224,63 @@ def predict(
     """
     start = time.perf_counter()
     number = _output_number(model.card, target)
-    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=resize)
+    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=resize, levels=levels)
     with limited_threads(threads):
-        images = run_network(model, made.channels, tile_px=tile_px, progress=progress)
-    uncertainty = None
-    if model.card.interval is not None:
-        half_width = images[len(images) // 2 + number]
-        uncertainty = half_width * np.float32(made.counts.scale / HALF_WIDTH_SD)
-        images = images[: len(images) // 2]
+        output = run_network(model, made.channels, tile_px=tile_px, progress=progress)
+    return _prediction(model, made, output, number, start, stretch)
+
+
+def predict_every(
+    model: Model,
+    frames: NDArray[Any],
+    *,
+    patterns: Sequence[Pattern] | None = None,
+    optics: Optics | None = None,
+) -> dict[str, Prediction]:
+    """Predict every image that the model makes of one stack, in the time of one.
+
+    Parameters
+    ----------
+    model, frames, patterns, optics
+        As for `predict`.
+
+    Returns
+    -------
+    dict of str to Prediction
+        By the image's name, "" if it makes only one without a name; what `predict` gives for that target.
+    """
+    start = time.perf_counter()
+    made = make_input(model.card, frames, patterns=patterns, optics=optics, resize=bicubic_enlarge)
+    output = run_network(model, made.channels)
+    names = model.card.outputs or ("",)
+    return {name: _prediction(model, made, output, number, start) for number, name in enumerate(names)}
+
+
+def _prediction(
+    model: Model,
+    made: NetworkInput,
+    output: NDArray[np.float32],
+    number: int,
+    start: float,
+    stretch: float | None = None,
+) -> Prediction:
+    """Take one image out of a network's output, back in counts."""
+    card, images, uncertainty = model.card, output, None
+    if card.interval is not None:
+        images, half_widths = np.split(output, 2)
+        if stretch is None:
+            stretch = half_width_stretch(card, made.channels, images[number], number)
+        uncertainty = half_widths[number] * np.float32(stretch * made.counts.scale / HALF_WIDTH_SD)
+    if card.outputs:
+        images = images[number : number + 1]
     images = made.counts.undo(images)
     if not made.negative:
         images = np.maximum(images, 0)
-    several = len(images) > 1 and not model.card.outputs
     return Prediction(
-        image=images if several else images[number],
+        image=images if len(images) > 1 else images[0],
         uncertainty=uncertainty,
-        target=model.card.outputs[number] if model.card.outputs else "",
+        stretch=1.0 if stretch is None else stretch,
+        target=card.outputs[number] if card.outputs else "",
         scaling=made.scaling,
         patterns=made.patterns,
         seconds=time.perf_counter() - start,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dlsim_ij.inference.predictor import Model, predict, run_network
+from dlsim_ij.inference.calibration import half_width_stretch
+from dlsim_ij.inference.predictor import Model, predict_every, run_network
 from dlsim_ij.quality import physics_residual
 from dlsim_ij.quality.physics_residual import PhysicsResidual
 from dlsim_ij.quality.pixelwise import fair_scores
@@ -58,7 +59,8 @@ def score_fields(model: Model, fields: Sequence[HeldOut], targets: Sequence[str]
             found = fair_scores(truth, images[number])
             within = None
             if len(half_widths) == len(targets):
-                within = float((np.abs(images[number] - truth) <= half_widths[number]).mean())
+                factor = half_width_stretch(model.card, one.channels, images[number], number)
+                within = float((np.abs(images[number] - truth) <= factor * half_widths[number]).mean())
             rows[name].append((found.psnr_db, found.nrmse, within))
     return {name: _scores(own) for name, own in rows.items()}
 
@@ -84,19 +86,14 @@ def score_stacks(model: Model, stacks: Sequence[UserStack], targets: Sequence[st
     """Compare the raw frames of each stack with those that the model's images would have given."""
     found: list[StackScore] = []
     images: dict[str, NDArray[np.float32]] = {}
-    several = len(model.card.outputs) > 0
     for number, stack in enumerate(stacks):
+        acquisition = stack.acquisition
+        every = predict_every(model, stack.frames, patterns=acquisition.patterns, optics=acquisition.optics)
         for name in targets:
-            made = predict(
-                model,
-                stack.frames,
-                target=name if several else None,
-                patterns=stack.acquisition.patterns,
-                optics=stack.acquisition.optics,
-            )
+            made = every[name if model.card.outputs else ""]
             if number == 0:
                 images[name] = made.image
-            residual = physics_residual(made.image, stack.frames, stack.acquisition)
+            residual = physics_residual(made.image, stack.frames, acquisition)
             found.append(_stack_score(stack.name, name, residual))
     return OnStacks(scores=found, images=images)
 

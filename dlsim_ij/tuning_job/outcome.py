@@ -80,7 +80,7 @@ def keep_model(made: Path, folder: Path, outcome: Outcome, proof: Mapping[str, A
     }
     interval = outcome.start.card.interval
     card |= {
-        "interval": interval,
+        "interval": None if interval is None else interval.model_dump(mode="json"),
         "training": training,
         "scores": {
             **card["scores"],

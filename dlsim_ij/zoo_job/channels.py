@@ -79,7 +79,7 @@ def output_channels(card: ModelCard, n_channels: int) -> list[Channel]:
     images = [Channel(name, _MEANINGS.get(name, f"image '{name}'")) for name in names]
     if card.interval is None:
         return images
-    percent = 100 * float(card.interval.get("level", 0.9))
+    percent = 100 * card.interval.level
     return images + [
         Channel(f"{name}_half_width", f"half the width of the {percent:g} % interval of '{name}'")
         for name in names

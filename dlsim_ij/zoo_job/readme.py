@@ -133,7 +133,13 @@ def _output(facts: Facts) -> str:
     if card.interval is not None:
         text += (
             " The half widths have the same unit; divided by 1.645 they are one standard deviation, as "
-            "`dlsim predict --uncertainty` writes it."
+            "`dlsim predict --uncertainty` writes it"
+        )
+        text += (
+            "."
+            if card.interval.calibration is None
+            else ", but for a factor of each field that dlsim-ij takes from the noise, density and fineness "
+            "of the whole field, and that is not part of this package."
         )
     if is_never_negative(card):
         text += " Negative values are set to 0."

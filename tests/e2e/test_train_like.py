@@ -70,7 +70,7 @@ def test_a_model_that_got_better_is_kept_and_can_be_used(folder, start, capsys):
 
     bundle = load_bundle(folder / "tuned" / "model")
     assert bundle.card.training["tuned_from"]["name"] == "fresh"
-    assert bundle.card.interval == {"level": 0.9}
+    assert bundle.card.interval.level == 0.9
     assert bundle.card.scores["proof"]["accepted"]
     assert len(bundle.card.training["data"]["fitted"]) == 1
     assert str(folder) not in bundle.card.model_dump_json()

@@ -11,9 +11,10 @@ import torch
 
 from dlsim_ij.datasets.footprint import data_bytes
 from dlsim_ij.errors import ConfigError, DlsimError
+from dlsim_ij.memory import _left_in, free_main_bytes
 from dlsim_ij.networks import create_network
 from dlsim_ij.training import memory, train
-from dlsim_ij.training.memory import estimate_memory, free_main_bytes
+from dlsim_ij.training.memory import estimate_memory
 
 CPU = torch.device("cpu")
 STATED_FACTOR = 1.5  # of docs/training.md
@@ -168,5 +169,5 @@ def test_a_control_group_leaves_its_limit_less_what_cannot_be_given_up(tmp_path,
     (tmp_path / "memory.max").write_text(limit + "\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 200\nactive_file 5\n")
-    assert memory._left_in(tmp_path, "memory.max", "memory.current", "inactive_file") == left
-    assert memory._left_in(tmp_path / "none", "memory.max", "memory.current", "inactive_file") is None
+    assert _left_in(tmp_path, "memory.max", "memory.current", "inactive_file") == left
+    assert _left_in(tmp_path / "none", "memory.max", "memory.current", "inactive_file") is None
