@@ -76,7 +76,7 @@ time.time_ns = lambda: int(1e9 * time.time())
 def other_time(folder: Path) -> tuple[Path, dict[str, str]]:
     """Return a file of seconds by which Python's clock is off at any moment, and variables that make it so.
 
-    libfaketime, which would do so for all libraries, hangs Dask with or without us.
+    (With libfaketime, which would do so for all libraries, a batch hung before its clock was changed.)
     """
     code, clock = folder / "code", folder / "clock"
     code.mkdir()
