@@ -1,6 +1,6 @@
 """`dlsim batch`: two workers against one, what the scheduling costs for each file, memory over many files.
 
-    python benchmarks/batch.py [--stacks 200] [--many 2000]
+    python benchmarks/batch.py [--stacks 200] [--many 2000] [--write docs/batch.md]
 
 Times are of the whole command, start of the workers included, and from the first file's end to the last's.
 Overhead: files that are refused at once (text), so that nothing but the scheduling is left. Memory: the
@@ -58,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stacks", type=int, default=200)
     parser.add_argument("--many", type=int, default=2000)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into a page")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="dlsim-batch-"))
     subprocess.run(
@@ -73,19 +74,28 @@ def main() -> None:
     for number in range(asked.many):
         (folder / "texts" / f"t{number:05}.tif").write_text("no image")
     one, two = (batch(folder / "stacks", folder / f"out{n}", n) for n in (1, 2))
-    for name, index in (("whole command", 0), ("first to last file", 1)):
-        print(
-            f"{asked.stacks} stacks, {name}: 1 worker {one[index]:.1f} s, 2 workers {two[index]:.1f} s, ",
-            end="",
-        )
-        print(f"{one[index] / two[index]:.2f} x")
+    rows = [
+        [f"{asked.stacks} stacks, {name}: one worker, two", f"{one[index]:.1f} s, {two[index]:.1f} s",
+         f"{one[index] / two[index]:.2f} x"]
+        for name, index in (("whole command", 0), ("first to last file", 1))
+    ]  # fmt: skip
     _, seconds = batch(folder / "texts", folder / "out_texts", 1)
-    print(f"overhead: {1000 * seconds / asked.many:.1f} ms a file ({asked.many} files refused, one worker)")
+    rows.append([f"cost of scheduling ({asked.many} files that are refused, one worker)",
+                 f"{1000 * seconds / asked.many:.1f} ms a file", ""])  # fmt: skip
     samples: list[float] = []
     batch(folder / "many", folder / "out_many", 2, samples.append)
     tenth = samples[len(samples) // 10 :]
-    print(f"memory of a worker over {asked.many} stacks: {tenth[0]:.0f} MiB after a tenth, ", end="")
-    print(f"{max(tenth):.0f} at most, {samples[-4]:.0f} at the end")
+    rows.append([
+        f"memory of the larger worker over {asked.many} stacks: after a tenth, at most, at the end",
+        f"{tenth[0]:.0f}, {max(tenth):.0f}, {samples[-4]:.0f} MiB",
+        f"{100 * (samples[-4] / tenth[0] - 1):+.1f} %",
+    ])  # fmt: skip
+    for row in rows:
+        print(" | ".join(row))
+    if asked.write is not None:
+        from doc_tables import put, table
+
+        put(asked.write, "batch", table(["what", "measured", ""], rows))
     shutil.rmtree(folder)
 
 

@@ -56,14 +56,16 @@ def wiener_images(field: Field) -> dict[str, np.ndarray]:
     return {name: wiener_sim(signal, field.patterns, optics, filter=one) for name, one in PRESETS.items()}
 
 
-def measure(models: Mapping[str, Model], fields: int, geometry: str, levels: tuple[float, ...]) -> Rows:
-    """Score the presets and the models on every test field."""
+def measure(
+    models: Mapping[str, Model], fields: int, geometry: str, levels: tuple[float, ...], presets: bool
+) -> Rows:
+    """Score the models on every test field, and the presets if they are wanted."""
     rows: Rows = defaultdict(lambda: defaultdict(list))
     for structure in STRUCTURES:
         for field in fixed_fields(structure, levels, fields, geometry=geometry):
             row = rows[geometry, structure, field.photons]
             truths = {"object": field.object, "wiener": field.wiener}
-            for name, image in wiener_images(field).items():
+            for name, image in (wiener_images(field) if presets else {}).items():
                 for target, truth in truths.items():
                     row[f"Wiener {name} {target}"].append(psnr_db(truth, image))
             for name, model in models.items():
@@ -96,11 +98,16 @@ class Kept:
             for level in levels
         )
 
+    def has_presets(self, geometry: str, levels: Sequence[float]) -> bool:
+        """Whether the Wiener presets were measured there."""
+        return all(_name(geometry, one, level) in self._known for one in STRUCTURES for level in levels)
+
     def add(self, models: Mapping[str, Model], geometry: str, rows: Rows) -> None:
         """Keep rows, each column with the weights it is of; those of the presets with no weights."""
         for (_, structure, photons), row in rows.items():
             place = _name(geometry, structure, photons)
-            self._known[place] = {key: v for key, v in row.items() if key.startswith("Wiener ")}
+            of_presets = {key: v for key, v in row.items() if key.startswith("Wiener ")}
+            self._known[place] = of_presets or self._known[place]
             for name, model in models.items():
                 own = {key.removeprefix(name): v for key, v in row.items() if key.startswith(f"{name} ")}
                 self._known[f"{place}/{_sum(model)}"] = own
@@ -218,7 +225,8 @@ def main() -> None:
     for geometry in given.geometry:
         new = {name: model for name, model in models.items() if not kept.has(model, geometry, given.levels)}
         if new:
-            kept.add(new, geometry, measure(new, given.fields, geometry, tuple(given.levels)))
+            presets = not kept.has_presets(geometry, given.levels)
+            kept.add(new, geometry, measure(new, given.fields, geometry, tuple(given.levels), presets))
         rows |= kept.rows(geometry, given.levels, models)
     tables = {
         "object-gains": quality_table(rows, models, "object"),

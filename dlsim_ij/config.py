@@ -116,9 +116,11 @@ def make_settings(settings: type[AnySettings], data: Mapping[str, Any], where: s
         key = ".".join(location) or "(the file)"
         if problem["type"] == "extra_forbidden":
             known = _known_keys(settings, location[:-1])
-            raise ConfigError(
-                f"{where}: unknown setting '{key}'", did_you_mean(location[-1], known)
-            ) from error
+            hint = did_you_mean(location[-1], known)
+            if "options" in known and not hint.startswith("did"):
+                deeper = ".".join([*location[:-1], "options", location[-1]])
+                hint = f"options stand one level deeper: '{deeper}'"
+            raise ConfigError(f"{where}: unknown setting '{key}'", hint) from error
         message = problem["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]
         seen = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"

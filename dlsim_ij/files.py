@@ -115,7 +115,7 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
 
 
 def _stem(final: Path) -> str:
-    """Return what the temporary name has of the final one, which may have all 255 bytes that names may have."""
+    """Return what the temporary name has of the final one, which may be as long as names may be."""
     name = os.fsencode(final.stem)
     if len(name) <= _LONG_BYTES:
         return final.stem

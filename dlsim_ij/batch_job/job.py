@@ -98,14 +98,13 @@ def do_batch(
         if plan.todo and stop.signal is None:
             from dlsim_ij.batch_job.drive import Drive
 
-            with contextlib.ExitStack() as last:  # whatever happens, when the workers are gone
-                with engine() as workers:
-                    drive = Drive(
-                        task=task, manifest=manifest, engine=workers, deaths_allowed=attempts, stop=stop,
-                        tell=tell,
-                    )  # fmt: skip
-                    last.callback(drive.clean_up)
-                    drive.work(plan.todo)
+            with contextlib.ExitStack() as last, engine() as workers:
+                drive = Drive(
+                    task=task, manifest=manifest, engine=workers, deaths_allowed=attempts, stop=stop,
+                    tell=tell,
+                )  # fmt: skip
+                last.callback(drive.clean_up)  # whatever happens, and when the workers are gone
+                drive.work(plan.todo)
             done, failures = drive.done, drive.failures
     left = len(plan.todo) - done - len(failures)
     if report and left == 0 and done + len(plan.done):

@@ -141,7 +141,7 @@ def command(
     if report and (verb != "run" or part is not None or array_parts is not None):
         raise ConfigError(
             "--report is for --verb run and for a whole batch",
-            "leave it away, or call dlsim report at the end",
+            "leave it out, or call dlsim report at the end",
         )
     if array_parts is not None and not resume:
         raise ConfigError(

@@ -94,7 +94,7 @@ def command(
             acquisition = examine_stack(examined, number) if number else examined.acquisition
             row = _row(item, examined, acquisition, card, number)
             if output is not None and number == 0:
-                row["sorted"] = _fix(item, examined, output, overwrite)
+                row["sorted"] = _fix(item, examined, output, overwrite, pixel_size_um)
             if row["verdict"] == "not fit" and not row.get("sorted"):
                 unfit.append(item.path)
             options.print_result(row, as_json, _text(row))
@@ -202,7 +202,13 @@ def _text(row: dict[str, Any]) -> str:
         f"drift {far:.2f} px, unevenness {100 * row['unevenness']:.0f} %"
     )
     lines.append(f"  pixels      {100 * row['saturated']:.2g} % saturated, {row['hot_pixels']} hot")
-    lines += [f"  note        {n['message']}\n              {n['advice']}" for n in row["warnings"]]
+    sorted_into = row.get("sorted")
+    for notice in row["warnings"]:
+        lines.append(f"  note        {notice['message']}")
+        if not (sorted_into and "--fix-order" in notice["advice"]):  # that was done
+            lines.append(f"              {notice['advice']}")
+    if sorted_into:
+        lines.append(f"  sorted      {sorted_into}: go on with this file")
     return "\n".join(lines)
 
 
@@ -214,7 +220,9 @@ def _sorted_path(item: ImageInput, output: Path) -> Path:
     return output / item.subfolder / f"{item.name}_sorted.tif"
 
 
-def _fix(item: ImageInput, examined: Examined, output: Path, overwrite: bool) -> str | None:
+def _fix(
+    item: ImageInput, examined: Examined, output: Path, overwrite: bool, pixel_size_um: float | None
+) -> str | None:
     """Write a stack whose order was found and is not the needed one, sorted; return the path."""
     import xarray as xr
 
@@ -233,6 +241,8 @@ def _fix(item: ImageInput, examined: Examined, output: Path, overwrite: bool) ->
     make_folder(path.parent)
     dims = (*(name for name, _ in stacks.series), "I", "Y", "X")
     kept = {key: stacks.attributes.get(key) for key in ("pixel_size_um", "frame_interval_s")}
+    if pixel_size_um is not None:  # said once, it need not be said again for the sorted file
+        kept["pixel_size_um"] = pixel_size_um
     image = xr.DataArray(arrange(stacks.frames, found), dims=dims, attrs=kept)
     labels = [f"a{a}p{p}" for a in range(found.n_angles) for p in range(found.n_phases)]
     write_image(path, image, overwrite=overwrite, labels=None if stacks.series else labels)

@@ -233,7 +233,8 @@ def _finish(
         click.echo(f"warning: no image of the baseline '{baseline}' could be scored", err=True)
         baseline = None
     summary = score_tables.summarise(rows, baseline)
-    if len(rows) > 1 and options.show_progress():
+    several = len({(row["truth"], row.get("plane")) for row in rows}) > 1
+    if several and options.show_progress():  # a mean over methods of one field says nothing
         click.echo(_summary_text(summary), err=True)
     if csv_path is not None:
         write_text(csv_path, score_tables.to_csv(rows), overwrite=overwrite)

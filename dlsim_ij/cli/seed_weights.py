@@ -83,7 +83,7 @@ def load_given(
     if Path(model).suffix.lower() not in _WEIGHTS:
         raise ConfigError(
             f"--trust-pickle is for weights of the seed, '{model}' is none",
-            "leave it away for a shipped model or a model folder",
+            "leave it out for a shipped model or a model folder",
         )
     if ensemble:
         raise ConfigError("networks of the seed make no ensemble", "leave --ensemble away")

@@ -12,6 +12,8 @@ from dlsim_ij.cli import options
 from dlsim_ij.cli.train_like import like_options, the_configuration, tune_to
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dlsim_ij.training import Progress, TrainingConfig
     from dlsim_ij.training.memory import MemoryEstimate
 
@@ -160,7 +162,7 @@ def _score(metrics: dict[str, Any]) -> str:
 
 
 def _describe(settings: TrainingConfig, resume: bool, as_json: bool) -> None:
-    """Say what would be trained and written; no data are read."""
+    """Say what would be trained and written; of the data, a prepared dataset's index is looked at."""
     import yaml
 
     from dlsim_ij.networks import create_network
@@ -174,6 +176,7 @@ def _describe(settings: TrainingConfig, resume: bool, as_json: bool) -> None:
     else:
         folder.refuse_used()
     network = create_network(settings.network.name, **settings.network.options)
+    _check_prepared(settings, network)
     memory = estimate_memory(settings, network, choose_device(settings.device))
     parameters = sum(p.numel() for p in network.parameters())
     resolved = settings.model_dump(mode="json")
@@ -190,3 +193,18 @@ def _describe(settings: TrainingConfig, resume: bool, as_json: bool) -> None:
         f"{text}# {parameters:,} parameters; memory {memory}; everything would be written into "
         f"{settings.output}",
     )
+
+
+def _check_prepared(settings: TrainingConfig, network: nn.Module) -> None:
+    """Refuse what a dataset that is there would refuse; it costs no more than to read its index."""
+    from dlsim_ij.datasets.source import close_source, make_source
+    from dlsim_ij.training.checks import check_fit
+
+    data = settings.data
+    if data is None or data.kind != "prepared" or not Path(str(data.options.get("dataset", ""))).is_dir():
+        return
+    source = make_source(data.kind, data.options, patch_px=settings.patch_px, seed=settings.seed)
+    try:
+        check_fit(network, source)
+    finally:
+        close_source(source)

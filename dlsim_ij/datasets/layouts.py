@@ -324,7 +324,7 @@ def _refuse_missing(missing: list[str]) -> None:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise DataError(
             f"missing partner: {', '.join(missing[:3])}{more}",
-            "every field needs its file in every folder; add it, or move the field out",
+            "a field has the same name in every folder: add or rename its file, or move the field out",
         )
 
 

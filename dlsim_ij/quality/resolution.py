@@ -248,9 +248,10 @@ def _rounding_warning(result: Decorrelation) -> list[tuple[str, str]]:
     if result.status != "ok" or not deciding or max(deciding) >= ROUNDING_SIGMA_PX:
         return []
     return [(
-        f"the filter of {max(deciding):.2f} px decides, where the plugin's single precision rounds most of "
-        "the image away: in another unit, or with another offset, the number can differ by some per cent",
-        "compare images only in the same unit and offset, and look at the spread",
+        "this resolution hangs on rounding, by some per cent: it comes from the method's finest filter "
+        f"({max(deciding):.2f} px), which leaves hardly more of the image than the published plugin's single "
+        "precision rounds away",
+        "quote it as a rounded number (two digits), and compare images only in the same unit and offset",
     )]  # fmt: skip
 
 

@@ -29,5 +29,6 @@ def check_fit(network: nn.Module, source: SampleSource) -> None:
         if wanted != given:
             raise ModelError(
                 f"the network has {name} {wanted}, the data have {given}",
-                "change network.options or data.options so that they agree",
+                f"set network.options.{name} to {given}, take a network that has it (network.name), or "
+                "change data.options",
             )

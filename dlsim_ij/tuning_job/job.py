@@ -225,6 +225,7 @@ def tune(
     try:
         clock["fields"] = time.monotonic() - began
         began = time.monotonic()
+        _refuse_late(prepared)
         tell(f"measuring '{prepared.start.name}' as it is")
         targets = list(source.output_names)
         with limited_threads(config.threads):
@@ -318,6 +319,17 @@ def _guessed_steps(request: TuneRequest) -> int:
     return max(_LEAST_STEPS, int((60 * request.minutes - 2 * _GUESSED_POOL_S) / _GUESSED_PACE_S))
 
 
+def _refuse_late(prepared: Prepared) -> None:
+    """Refuse before the measurements, which take as long again, when the minutes are over already."""
+    request, spent = prepared.request, (time.monotonic() - prepared.started) / 60
+    if request.resume or {"steps", "epochs"} & request.overrides.keys() or spent < request.minutes:
+        return
+    raise ConfigError(
+        f"fit and simulation alone have taken {spent:.0f} of the {request.minutes:g} minutes",
+        f"give --minutes {3 * spent + 5:.0f} or more, or a number of steps: --set steps=300",
+    )
+
+
 def _timed(prepared: Prepared, source: LikePairs, *, reserve: float) -> TrainingConfig:
     """Return the configuration with as many steps as fit into the time that is left."""
     request, config = prepared.request, prepared.config
@@ -332,7 +344,8 @@ def _timed(prepared: Prepared, source: LikePairs, *, reserve: float) -> Training
     if steps < _LEAST_STEPS:
         raise ConfigError(
             f"{request.minutes:g} minutes leave time for {max(0, steps)} training steps of {seconds:.2f} s",
-            f"give --minutes {request.minutes + 5 + _LEAST_STEPS * seconds / 60:.0f} or more",
+            f"give --minutes {request.minutes + 5 + _LEAST_STEPS * seconds / 60:.0f} or more, or a number of "
+            "steps: --set steps=300",
         )
     timed = _config(request, prepared.start, light_range(prepared.fitted), steps)
     return timed.model_copy(update={"precision": config.precision})

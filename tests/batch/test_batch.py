@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlsim_ij.batch_job.array_script import array_script
 from dlsim_ij.batch_job.manifest import Manifest
+from dlsim_ij.batch_job.resources import Resources
 from dlsim_ij.cli.main import run
 from dlsim_ij.images import write_image
 
@@ -278,6 +280,24 @@ def test_the_script_of_an_array_does_all_its_parts(raw, one, tmp_path, capfd):
         done = subprocess.run(["bash", row["script"]], env=environment, cwd=ROOT, capture_output=True)
         assert done.returncode in (0, 1), done.stderr
     assert outputs(tmp_path) == outputs(one)
+
+
+@pytest.mark.parametrize(
+    ("system", "parts", "lines", "part"),
+    [
+        # OpenPBS' chk_Jrange wants an end beyond the start
+        ("pbs", 1, ["#PBS -l select=1:ncpus=2:mem=1536mb", "#PBS -l walltime=36:00:00"], "1/1"),
+        ("pbs", 2, ["#PBS -J 1-2"], '"${PBS_ARRAY_INDEX}/2"'),
+        ("sge", 1, ["#$ -t 1-1", "#$ -pe smp 2", "#$ -l h_vmem=768M"], '"${SGE_TASK_ID}/1"'),
+        ("slurm", 1, ["#SBATCH --array=1-1", "#SBATCH --mem=1536M"], '"${SLURM_ARRAY_TASK_ID}/1"'),
+    ],
+)
+def test_what_the_script_of_an_array_asks_for(system, parts, lines, part):
+    resources = Resources(cores=2, memory="1.5GB", walltime="1-12:00:00")
+    script = array_script(system, parts, ["batch", "in"], resources, "logs").splitlines()
+    assert set(lines) <= set(script)
+    assert script[-1].endswith(f"--part {part}")
+    assert any("-J" in line for line in script) == (system == "pbs" and parts > 1)
 
 
 def test_a_scheduler_that_runs_has_the_same_bytes(raw, one, tmp_path):

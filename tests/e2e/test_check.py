@@ -64,6 +64,7 @@ def test_a_stack_in_another_order_is_not_fit_and_can_be_sorted(tmp_path, raw, ca
     assert code == 0
     sorted_ = dlsim.read_image(row["sorted"])
     np.testing.assert_array_equal(sorted_.values.reshape(raw.shape), raw)
+    assert sorted_.attrs["pixel_size_um"] == 0.06  # said for the check, kept in the file
     assert sorted_.attrs["labels"][1] == "a0p1"
     assert checked(capfd, row["sorted"])[1][0]["verdict"] != "not fit"
     assert run(["check", *map(str, words)]) == 2  # exists already

@@ -1,4 +1,4 @@
-"""Kill -9 at random moments of `dlsim train`, and resume, until it is done: the weights of an undisturbed run.
+"""Kill -9 at random moments of `dlsim train`, resume, until it is done: the weights of an undisturbed run.
 
     python tests/faults/kill_training.py                            # 20 kills, 4 minutes
     python tests/faults/kill_training.py --write docs/reliability.md
@@ -29,7 +29,7 @@ from places import NotHere, small_disk
 SETTINGS = {
     "network": {"name": "unet-sim3", "options": {"width": 2}},
     "data": {"kind": "prepared", "options": {"dataset": "dataset", "frames": "sim3"}},
-    "steps": 400, "batch_size": 2, "patch_px": 32, "log_every": 7, "validate_every": 10,
+    "steps": 200, "batch_size": 2, "patch_px": 32, "log_every": 7, "validate_every": 10,
     "checkpoint_every": 3, "threads": 1, "device": "cpu", "sample_pictures": 0,
 }  # fmt: skip
 

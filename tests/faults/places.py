@@ -1,4 +1,4 @@
-"""Places where writing or reading fails: a disk that is too small, files that may not be read, another time."""
+"""Places where writing or reading fails: disks that are too small, files nobody may read, other times."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from disturbed import environment
+
 
 class NotHere(Exception):
     """A fault cannot be made on this machine."""

@@ -14,7 +14,11 @@ import pytest
 import dlsim_ij as dlsim
 from dlsim_ij.worker.protocol import Request
 
-from .conftest import in_threads, wait_for
+from .conftest import ROOT, in_threads, wait_for
+
+sys.path.insert(0, str(ROOT / "tests" / "faults"))
+
+import places
 
 LONG = ["srrf", "long.npy", "-o", "out", "--magnification", "5"]
 
@@ -135,6 +139,21 @@ def test_a_changed_model_file_is_noticed(worker, folder):
     assert "is not the file that model.json describes" in err
     weights.write_bytes(good)
     assert worker.command(*words, folder=folder)[0] == 0
+
+
+def test_a_full_disk_costs_its_job_only(worker, folder):
+    engine = worker.status()["engine_pid"]
+    words = ["predict", "demo_raw.tif", "-q", "-o"]
+    try:
+        with places.small_disk(folder / "disk", "size=16k"):
+            code, _, err = worker.command(*words, "disk/out", folder=folder)
+            assert files_of(folder / "disk" / "out") == []
+    except places.NotHere as reason:
+        pytest.skip(str(reason))
+    assert code == 2
+    assert err.startswith("error: cannot write disk/out/demo_raw_sr.tif: No space left on device\nhint: ")
+    assert worker.command(*words, "out", folder=folder)[0] == 0
+    assert worker.status()["engine_pid"] == engine
 
 
 def test_a_killed_engine_costs_its_job_only(worker, folder):

@@ -19,6 +19,7 @@ GOOD = {"data": {"kind": "simulated"}, "steps": 10}
         ({"optimiser": {"learning_rate": 1}}, "optimiser.learning_rate", "lr"),
         ({"optimiser": {"beta": 1}}, "optimiser.beta", "betas"),
         ({"data": {"kind": "simulated", "option": {}}}, "data.option", "options"),
+        ({"data": {"kind": "prepared", "dataset": "d"}}, "data.dataset", "data.options.dataset"),
         ({"schedule": {"warmup": 1}}, "schedule.warmup", "warmup_steps"),
     ],
 )
