@@ -102,7 +102,7 @@ def _interpreter_problem(session: Session, message: str, line: int | None) -> Ma
 
 
 def _led_to(end: MacroError, dialogs: list[Dialog], said: str | None, call: Call) -> MacroError:
-    """Name the command that failed first: a macro goes on after a message, and stumbles over what is missing."""
+    """Name the command that failed first: a macro goes on after its message, and stumbles later."""
     first = next((dialog for dialog in dialogs if dialog.is_message), None)
     if first is None or said is None or first.line is None or first.line == end.line:
         return end
