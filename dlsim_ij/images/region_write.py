@@ -6,9 +6,9 @@ when the last one is there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from io import FileIO
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,9 +125,9 @@ class _ZarrFolder:
 
 
 class _TiffFile:
-    def __init__(self, descriptor: int, offsets: list[list[int]], sides: tuple[int, int], width: int,
+    def __init__(self, file: FileIO, offsets: list[list[int]], sides: tuple[int, int], width: int,
                  numbers: NDArray[np.intp]) -> None:  # fmt: skip
-        self._descriptor, self._offsets, self._sides, self._width = descriptor, offsets, sides, width
+        self._file, self._offsets, self._sides, self._width = file, offsets, sides, width
         self._numbers = numbers
 
     def write(self, number: int, top: int, left: int, part: NDArray[np.float32]) -> None:
@@ -156,8 +156,9 @@ class _TiffFile:
     def _all(self, offset: int, values: NDArray[np.float32]) -> None:
         view = memoryview(values.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
         done = 0
+        self._file.seek(offset)
         while done < len(view):
-            done += os.pwrite(self._descriptor, view[done:], offset + done)
+            done += self._file.write(view[done:])
 
 
 @contextmanager
@@ -177,7 +178,7 @@ def _tiff_file(path: Path, outline: xr.DataArray) -> Iterator[_TiffFile]:
         else:
             raise OutputError(f"{path}: its planes do not follow each other", "this is a bug of dlsim")
     with open(path, "r+b", buffering=0) as file:
-        yield _TiffFile(file.fileno(), offsets, sides, width, _plane_numbers(outline))
+        yield _TiffFile(file, offsets, sides, width, _plane_numbers(outline))
 
 
 def _plane_numbers(outline: xr.DataArray) -> NDArray[np.intp]:

@@ -11,10 +11,10 @@ Nothing is memory-mapped: pages of a map, once touched, count as memory of the p
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from contextlib import ExitStack
+from io import FileIO
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -159,9 +159,8 @@ class RegionSource:
         tiff: tifffile.TiffFile | None,
     ) -> _Rows:  # fmt: skip
         _innermost(axes, self.path)
-        descriptor = os.open(self.path, os.O_RDONLY)
-        self._open.callback(os.close, descriptor)
-        return _Rows(self.path, axes, shape, dtype, offset, descriptor, tiff)
+        file = self._open.enter_context(open(self.path, "rb", buffering=0))  # noqa: SIM115 (closed with the source)
+        return _Rows(self.path, axes, shape, dtype, offset, file, tiff)
 
 
 def _innermost(axes: str, path: Path) -> None:
@@ -188,11 +187,11 @@ class _Rows(_Reader):
 
     def __init__(
         self, path: Path, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int,
-        descriptor: int, tiff: tifffile.TiffFile | None,
+        file: FileIO, tiff: tifffile.TiffFile | None,
     ) -> None:  # fmt: skip
         super().__init__(axes, shape, dtype)
         self._path, self._stored, self._offset = path, dtype, offset
-        self._descriptor, self._tiff = descriptor, tiff
+        self._file, self._tiff = file, tiff
         if tiff is not None:
             self.dtype = true_values(tiff, np.zeros(1, self.dtype)).dtype
 
@@ -213,9 +212,10 @@ class _Rows(_Reader):
     def _fill(self, values: NDArray[Any], offset: int) -> None:
         view = memoryview(values.view(np.uint8))  # type: ignore[arg-type]
         done = 0
+        self._file.seek(offset)
         while done < len(view):
-            count = os.preadv(self._descriptor, [view[done:]], offset + done)
-            if count == 0:
+            count = self._file.readinto(view[done:])
+            if not count:
                 raise ImageError(
                     f"{self._path} is truncated", "it has changed while it was read: start again"
                 )
