@@ -159,7 +159,7 @@ class RegionSource:
         tiff: tifffile.TiffFile | None,
     ) -> _Rows:  # fmt: skip
         _innermost(axes, self.path)
-        file = self._open.enter_context(open(self.path, "rb", buffering=0))  # noqa: SIM115 (closed with the source)
+        file = self._open.enter_context(open(self.path, "rb", buffering=0))  # noqa: SIM115
         return _Rows(self.path, axes, shape, dtype, offset, file, tiff)
 
 
