@@ -169,6 +169,7 @@ def queue_engine(
     kind = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster"}[system]
     who_pays = {"project" if system == "sge" else "account": resources.account}
     said = [f"export {name}={threads}" for name in THREAD_VARIABLES]
+    said.append("export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False")  # see _configuration
     settings = {**_configuration(threads), _DISMISSAL: _OF_A_JOB, "jobqueue": dask.config.get("jobqueue", {})}
     with _quiet(), dask.config.set(settings):
         try:
@@ -262,6 +263,8 @@ def _configuration(threads: int) -> dict[str, Any]:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": 0.95,
+        # a stack of every 10 ms is kept for an hour: 100 MiB in five minutes
+        "distributed.worker.profile.enabled": False,
     }
 
 
