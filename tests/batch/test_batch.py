@@ -361,3 +361,14 @@ def _slurm():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_workers_keep_no_profile_of_themselves():
+    """It grows by 100 MiB in five minutes."""
+    import dask
+
+    from dlsim_ij.batch_job.engines import local_engine
+
+    with local_engine(1, 1) as engine:
+        kept = engine.client.run(dask.config.get, "distributed.worker.profile.enabled")
+    assert list(kept.values()) == [False]
