@@ -31,6 +31,14 @@ def test_the_table_of_verbs_says_what_the_verb_says(verb):
     assert VERBS[verb] == first
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_is_made_of_whole_sentences(verb):
+    command = importlib.import_module(f"dlsim_ij.cli.{verb.replace('-', '_')}").command
+    texts = [text for text in command.help.split("\n\n") if not text.lstrip(" \n").startswith("\b")]
+    texts += [option.help for option in command.params if getattr(option, "help", None)]
+    assert [text for text in texts if not text.rstrip().endswith((".", ")", ":", "]"))] == []
+
+
 def test_help_lists_all_verbs(capsys):
     assert run(["--help"]) == 0
     out = capsys.readouterr().out

@@ -88,7 +88,8 @@ def command(
     """Super-resolved images only: no comparison, no report.
 
     Time series and channels are predicted stack by stack, fields of more than 2048 x 2048 pixels block by
-    XX
+    block, so neither need fit into memory. Sub-folders of the input are mirrored. With the model srrf5,
+    inputs are frames of a blinking sample, and every five of them make one image.
     """
     from dlsim_ij.images import expand_inputs
     from dlsim_ij.predict_job import check_request, predict_input, predict_outputs

@@ -54,11 +54,6 @@ class StackSource:
         """Of one stack."""
         return self._planes.shape[1]
 
-    @property
-    def stack_bytes(self) -> int:
-        """Of one stack in the file's type."""
-        return self.n_frames * self.height * self.width * self.dtype.itemsize
-
     def read(self, number: int, rows: slice, columns: slice, frames: list[int] | None = None) -> NDArray[Any]:
         """Read a part of a stack: (frames, rows, columns), all frames or those named."""
         planes = self._planes[number]
