@@ -93,11 +93,7 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         The file exists already, or the folder is missing or write-protected (`NoRoomError`: full).
     """
     final = Path(path)
-    refuse_existing(final, overwrite)
-    if not final.parent.is_dir():
-        raise OutputError(f"the folder {final.parent} does not exist", "make it first")
-    temporary = final.with_name(f".{_stem(final)}.{secrets.token_hex(4)}.part{final.suffix}")
-    announce_temporary(temporary)
+    temporary = _temporary(final, overwrite)
     try:
         yield temporary
         with open(temporary, "rb") as written:
@@ -112,6 +108,16 @@ def atomic_path(path: str | os.PathLike[str], *, overwrite: bool = False) -> Ite
         raise cannot_write(final, _true_reason(error, temporary)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(final: Path, overwrite: bool) -> Path:
+    """Return where to write what is to be called `final`, after a look whether that can be."""
+    refuse_existing(final, overwrite)
+    if not final.parent.is_dir():
+        raise OutputError(f"the folder {final.parent} does not exist", "make it first")
+    temporary = final.with_name(f".{_stem(final)}.{secrets.token_hex(4)}.part{final.suffix}")
+    announce_temporary(temporary)
+    return temporary
 
 
 def _stem(final: Path) -> str:
@@ -172,11 +178,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     OutputError
         The folder exists already, or the one above is missing, full or write-protected.
     """
-    refuse_existing(path, overwrite)
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist", "make it first")
-    temporary = path.with_name(f".{_stem(path)}.{secrets.token_hex(4)}.part{path.suffix}")
-    announce_temporary(temporary)
+    temporary = _temporary(path, overwrite)
     try:
         temporary.mkdir()
         yield temporary

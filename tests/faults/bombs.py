@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import tifffile
-from disturbed import ROOT, environment
+from disturbed import environment, say, write_table
 from fuzz_mutations import BOMBS as TEXTS
 
 from dlsim_ij.errors import DlsimError
@@ -150,12 +150,8 @@ def main() -> int:
             bad += found["seconds"] > LIMIT_SECONDS or found["mib"] > LIMIT_MIB
             rows.append([name, f"{found['bytes']:,}", found["told"], f"{found['seconds']:.2f}",
                          f"{found['mib']:.0f}"])  # fmt: skip
-        sys.stdout.write(f"{' | '.join(rows[-1])}\n")
-    if given.write is not None:
-        sys.path.insert(0, str(ROOT / "benchmarks"))
-        from doc_tables import put, table
-
-        put(given.write, "bombs", table(HEAD, rows))
+        say(" | ".join(rows[-1]))
+    write_table(given.write, "bombs", HEAD, rows)
     return 1 if bad else 0
 
 

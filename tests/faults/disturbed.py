@@ -23,6 +23,21 @@ STATES = {"waiting", "running", "done", "failed", "interrupted"}
 PATIENCE_SECONDS = 300.0
 
 
+def say(line: str) -> None:
+    """Tell how far a long measurement is."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def write_table(page: Path | None, name: str, head: list[str], rows: list[list[str]]) -> None:
+    """Put a table between its marks in a page, if one is given."""
+    if page is not None:
+        sys.path.insert(0, str(ROOT / "benchmarks"))
+        from doc_tables import put, table
+
+        put(page, name, table(head, rows))
+
+
 def environment(**more: str) -> dict[str, str]:
     """Return the variables of a process that runs this checkout, without a warm worker."""
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DLSIM_WORKER": "off"}

@@ -28,18 +28,20 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from disturbed import (
-    ROOT,
     batch_words,
     dlsim,
     images,
     leftovers,
     make_stacks,
+    say,
     start,
     states,
     wait_until,
+    write_table,
 )
-from places import NotHere, like_everybody, other_time, small_disk
+from places import Disk, NotHere, like_everybody, other_time, small_disk
 
+FULL = "No space left on device"
 HEAD = ["fault", "exit code", "done, failed, left", "told", "then, the same command"]
 
 
@@ -113,41 +115,40 @@ def full_disk(place: Place) -> Seen:
         before = seen(done.returncode, out, done.stderr, place)
         assert (before.code, before.counts[1]) == (2, 0)
         assert min(before.counts[0], before.counts[2]) > 0
-        assert "No space left on device" in done.stderr
+        assert FULL in done.stderr
         disk.change("size=8m")
+        return _with(before, finish(place.raw, out, place))
+
+
+def _refused_on_disk(
+    place: Place,
+    size: str,
+    said: str,
+    then: str,
+    prepare: Callable[[Disk], object] = lambda _: None,
+) -> Seen:
+    """A disk on which nothing can be done, until it is made to change to `then`."""
+    with small_disk(place.folder / "disk", size) as disk:
+        out = disk.folder / "out"
+        prepare(disk)
+        done = recon(place.raw, out)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+        before = seen(done.returncode, out, done.stderr, place)
+        disk.change(then)
         return _with(before, finish(place.raw, out, place))
 
 
 def disk_full_at_first(place: Place) -> Seen:
-    with small_disk(place.folder / "disk", "size=200k") as disk:
-        out = disk.folder / "out"
-        disk.fill()
-        done = recon(place.raw, out)
-        assert (done.returncode, "No space left on device" in done.stderr) == (2, True), done.stderr
-        before = seen(done.returncode, out, done.stderr, place)
-        disk.change("size=8m")
-        return _with(before, finish(place.raw, out, place))
+    return _refused_on_disk(place, "size=200k", FULL, "size=8m", lambda disk: disk.fill())
 
 
 def no_inodes(place: Place) -> Seen:
-    with small_disk(place.folder / "disk", "size=8m,nr_inodes=9") as disk:
-        out = disk.folder / "out"
-        done = recon(place.raw, out)
-        assert (done.returncode, "No space left on device" in done.stderr) == (2, True), done.stderr
-        before = seen(done.returncode, out, done.stderr, place)
-        disk.change("nr_inodes=1000")
-        return _with(before, finish(place.raw, out, place))
+    return _refused_on_disk(place, "size=8m,nr_inodes=9", FULL, "nr_inodes=1000")
 
 
 def read_only_disk(place: Place) -> Seen:
-    with small_disk(place.folder / "disk", "size=8m") as disk:
-        out = disk.folder / "out"
-        disk.change("ro")
-        done = recon(place.raw, out)
-        assert (done.returncode, "Read-only file system" in done.stderr) == (2, True), done.stderr
-        before = seen(done.returncode, out, done.stderr, place)
-        disk.change("rw")
-        return _with(before, finish(place.raw, out, place))
+    words = "Read-only file system"
+    return _refused_on_disk(place, "size=8m", words, "rw", lambda disk: disk.change("ro"))
 
 
 def read_only_folder(place: Place) -> Seen:
@@ -297,11 +298,6 @@ FAULTS: dict[str, Callable[[Place], Seen]] = {
 }
 
 
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -328,16 +324,12 @@ def main() -> int:
             except AssertionError as error:
                 bad += 1
                 table_rows.append([what, "", "", f"FAILED: {str(error).splitlines()[0][:200]}", ""])
-                _say(f"{what}: {error}")
+                say(f"{what}: {error}")
             else:
                 counts = ", ".join(map(str, found.counts))
                 table_rows.append([what, str(found.code), counts, found.told, found.then])
-            _say(" | ".join(table_rows[-1]))
-    if given.write is not None:
-        sys.path.insert(0, str(ROOT / "benchmarks"))
-        from doc_tables import put, table
-
-        put(given.write, "faults", table(HEAD, table_rows))
+            say(" | ".join(table_rows[-1]))
+    write_table(given.write, "faults", HEAD, table_rows)
     return 1 if bad else 0
 
 

@@ -27,7 +27,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import disturbed
 from cluster import Cluster, wait_for_end
-from disturbed import ROOT, Ledger, Reader, batch_words, dlsim, images, kill, make_stacks, start, workers_of
+from disturbed import (
+    Ledger,
+    Reader,
+    batch_words,
+    dlsim,
+    images,
+    kill,
+    make_stacks,
+    say,
+    start,
+    workers_of,
+    write_table,
+)
 
 STACKS, KILLS_OF_ONE = 12, 6
 HEAD = ["killed", "kills", "batches", "outputs that differ", "done twice", "half written",
@@ -161,11 +173,11 @@ def measure(kind: str, kills: int, raw: Path, folder: Path, truth: dict[str, byt
         batch.reader.stop()
         batches.append(batch)
         dealt += batch.kills
-        _say(f"  {kind}: {dealt} kills, exit codes {batch.codes}, {batch.ledger.lost} attempts lost")
+        say(f"  {kind}: {dealt} kills, exit codes {batch.codes}, {batch.ledger.lost} attempts lost")
         if batch.noticed:
-            _say(f"    scheduler lost: told after {', '.join(f'{s:.0f}' for s in batch.noticed)} s")
+            say(f"    scheduler lost: told after {', '.join(f'{s:.0f}' for s in batch.noticed)} s")
         for wrong in batch.reader.wrong[:3]:
-            _say(f"    manifest: {wrong}")
+            say(f"    manifest: {wrong}")
     books = [batch.ledger for batch in batches]
     unread = sum(len(batch.reader.wrong) for batch in batches)
     return [
@@ -173,11 +185,6 @@ def measure(kind: str, kills: int, raw: Path, folder: Path, truth: dict[str, byt
         sum(b.half for b in books), f"{unread} ({sum(batch.reader.reads for batch in batches)})",
         sum(b.lost for b in books),
     ]  # fmt: skip
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main() -> int:
@@ -199,17 +206,13 @@ def main() -> int:
         seconds = time.monotonic() - begin
         assert done.returncode == 0, done.stderr
         truth = images(folder / "whole")
-        _say(f"undisturbed: {seconds:.1f} s")
+        say(f"undisturbed: {seconds:.1f} s")
         for kind, share in chosen.items():
             kills = max(1, round(given.kills * share / sum(chosen.values())))
             rng = random.Random(f"{given.seed} {kind}")
             rows.append(measure(kind, kills, raw, folder, truth, seconds, rng))
-            _say(" | ".join(map(str, rows[-1])))
-    if given.write is not None:
-        sys.path.insert(0, str(ROOT / "benchmarks"))
-        from doc_tables import put, table
-
-        put(given.write, "kills", table(HEAD, [[str(cell) for cell in row] for row in rows]))
+            say(" | ".join(map(str, rows[-1])))
+    write_table(given.write, "kills", HEAD, [[str(cell) for cell in row] for row in rows])
     bad = sum(int(row[index]) for row in rows for index in (3, 4, 5)) + sum(
         int(str(row[6]).split()[0]) for row in rows
     )

@@ -23,7 +23,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from disturbed import ROOT, dlsim, kill, leftovers, start, wait_until
+from disturbed import dlsim, kill, leftovers, start, wait_until, write_table
 from places import NotHere, small_disk
 
 SETTINGS = {
@@ -165,11 +165,7 @@ def main() -> int:
         except NotHere as reason:
             rows.append(["disk full while it trains", "", "", f"not tried here: {reason}"])
     sys.stdout.write("".join(f"{' | '.join(row)}\n" for row in rows))
-    if given.write is not None:
-        sys.path.insert(0, str(ROOT / "benchmarks"))
-        from doc_tables import put, table
-
-        put(given.write, "training", table(["fault", "kills", "runs", "weights, history and scores"], rows))
+    write_table(given.write, "training", ["fault", "kills", "runs", "weights, history and scores"], rows)
     return 1 if differ else 0
 
 

@@ -15,8 +15,6 @@ from dlsim_ij.inference.calibration import FieldNumbers, field_numbers, half_wid
 from dlsim_ij.inference.predictor import predict_every, run_network
 from dlsim_ij.networks import create_network
 from dlsim_ij.optics import Optics
-from dlsim_ij.simulation import draw_structure, simulate_sim
-from dlsim_ij.simulation.sim_frames import Conditions, paper_patterns
 
 RANGES = {"noise": (-5.0, -1.0), "density": (-4.0, 0.0), "grain": (-3.0, 0.0)}
 TERMS = {"constant": 0.1, "noise": -0.2, "density": 0.25, "grain": -0.4}
@@ -25,14 +23,6 @@ MODELS = ["sim15", "sim3", "lowlight"]
 
 def calibration(**changes):
     return {"images": [{**TERMS, **changes, "ranges": RANGES}, {**TERMS, "constant": 0.5, "ranges": RANGES}]}
-
-
-@pytest.fixture(scope="module")
-def stack():
-    rng = np.random.default_rng(0)
-    density = draw_structure("microtubules", (160, 176), 0.03, rng)
-    conditions = Conditions(patterns=paper_patterns(phases_rad=(0.3, 1.0, 2.0)), intensity=(1.0,) * 15)
-    return simulate_sim(density, conditions, rng)
 
 
 @pytest.fixture

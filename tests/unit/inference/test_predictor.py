@@ -11,8 +11,6 @@ from dlsim_ij.inference.predictor import run_network
 from dlsim_ij.networks import create_network
 from dlsim_ij.optics import Optics
 from dlsim_ij.reconstruction import wiener_sim
-from dlsim_ij.simulation import draw_structure, simulate_sim
-from dlsim_ij.simulation.sim_frames import Conditions, paper_patterns
 
 WIENER_CARD = {
     "name": "tiny",
@@ -41,14 +39,6 @@ def seed_card(**changes):
         "normalisation": {"kind": "seed", "input": 5315.0, "output": 15383.0, "truth_gain": 1.0},
         **changes,
     }
-
-
-@pytest.fixture(scope="module")
-def stack():
-    rng = np.random.default_rng(0)
-    density = draw_structure("microtubules", (160, 176), 0.03, rng)
-    conditions = Conditions(patterns=paper_patterns(phases_rad=(0.3, 1.0, 2.0)), intensity=(1.0,) * 15)
-    return simulate_sim(density, conditions, rng)
 
 
 @pytest.fixture
