@@ -21,15 +21,9 @@ from numpy.typing import NDArray
 
 from dlsim_ij.errors import ImageError
 from dlsim_ij.images.axes import ORDER, STACK_AXES
-from dlsim_ij.images.read import image_name, is_folder, is_tiff, map_npy, read_file, unreachable
-from dlsim_ij.images.tiff import (
-    describe_tiff,
-    open_tiff,
-    stored_dtype,
-    tiff_errors,
-    tiff_messages,
-    true_values,
-)
+from dlsim_ij.images.read import image_name, is_folder, read_file, unreachable
+from dlsim_ij.images.stored import changed, open_stored
+from dlsim_ij.images.tiff import tiff_errors, tiff_messages, true_values
 
 _IMAGEJ_NAMES = {"T": "frame", "Z": "slice", "C": "channel"}
 
@@ -143,26 +137,15 @@ class PlaneSource:
         return {letter: int(i) for letter, i in zip(self._stack, index, strict=False)}
 
     def _make_reader(self) -> _Reader:
-        if not is_tiff(self.path):
-            contents = map_npy(self.path, None)
-            axes, pixels = contents.axes, contents.pixels
-            if not (_planes_innermost(axes) and pixels.flags.c_contiguous and isinstance(pixels, np.memmap)):
-                return _Loaded(self.path)
-            return _Contiguous(self.path, axes, pixels.shape, {}, pixels.dtype, pixels.offset)
-        with tiff_messages(self.path):
-            tiff = self._open.enter_context(open_tiff(self.path))
-            with tiff_errors(self.path):
-                series, axes, shape, known = describe_tiff(tiff, self.path)
-        if not _planes_innermost(axes):
+        found = open_stored(self.path, self._open)
+        if not found.axes.endswith(("YX", "YXS")):
             return _Loaded(self.path)
-        if series.dataoffset is not None:
-            dtype = stored_dtype(tiff, series)
-            return _Contiguous(self.path, axes, shape, known, dtype, series.dataoffset, tiff)
-        return _Pages(self.path, axes, shape, known, tiff, series)
-
-
-def _planes_innermost(axes: str) -> bool:
-    return axes.endswith(("YX", "YXS"))
+        place = self.path, found.axes, found.shape, found.known
+        if found.dtype is not None and found.offset is not None:
+            return _Contiguous(*place, found.dtype, found.offset, found.tiff)
+        if found.tiff is None or found.series is None:
+            return _Loaded(self.path)
+        return _Pages(*place, found.tiff, found.series)
 
 
 def _names(stack: dict[str, int]) -> dict[str, str]:
@@ -221,7 +204,7 @@ class _Contiguous(_Reader):
         offset = self.offset + first * self.dtype.itemsize
         pixels = np.fromfile(self.path, self.dtype, count, offset=offset)
         if pixels.size < count:
-            raise ImageError(f"{self.path} is truncated", "it has changed while it was read: start again")
+            raise changed(self.path)
         pixels = pixels.astype(self.dtype.newbyteorder("="), copy=False)
         return pixels if self.tiff is None else true_values(self.tiff, pixels)
 

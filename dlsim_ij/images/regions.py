@@ -25,15 +25,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from dlsim_ij.errors import ImageError
-from dlsim_ij.images.read import ATTRIBUTES, image_name, is_folder, is_tiff, map_npy, unreachable
-from dlsim_ij.images.tiff import (
-    describe_tiff,
-    open_tiff,
-    stored_dtype,
-    tiff_errors,
-    tiff_messages,
-    true_values,
-)
+from dlsim_ij.images.read import ATTRIBUTES, image_name, is_folder, unreachable
+from dlsim_ij.images.stored import changed, open_stored
+from dlsim_ij.images.tiff import tiff_errors, tiff_messages, true_values
 from dlsim_ij.images.zarr_image import is_zarr, open_zarr
 
 if TYPE_CHECKING:
@@ -138,37 +132,20 @@ class RegionSource:
             return _Zarr(self.path, opened.axes, opened.array), opened.known
         if is_folder(self.path):
             raise ImageError(f"{self.path} is a folder, one file is needed", "give a file of it")
-        if not is_tiff(self.path):
-            contents = map_npy(self.path, None)
-            pixels = contents.pixels
-            if not (isinstance(pixels, np.memmap) and pixels.flags.c_contiguous):
-                raise ImageError(f"{self.path}: its axes do not lie in C order", "save it again with numpy")
-            axes, shape, dtype, offset = contents.axes, pixels.shape, pixels.dtype, pixels.offset
-            return self._rows(axes, shape, dtype, offset, None), {}
-        with tiff_messages(self.path):
-            tiff = self._open.enter_context(open_tiff(self.path))
-            with tiff_errors(self.path):
-                series, axes, shape, known = describe_tiff(tiff, self.path)
-        if series.dataoffset is not None:
-            return self._rows(axes, shape, stored_dtype(tiff, series), series.dataoffset, tiff), known
-        _innermost(axes, self.path)
-        return _Segments(self.path, axes, shape, tiff, series), known
-
-    def _rows(
-        self, axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int,
-        tiff: tifffile.TiffFile | None,
-    ) -> _Rows:  # fmt: skip
-        _innermost(axes, self.path)
-        file = self._open.enter_context(open(self.path, "rb", buffering=0))  # noqa: SIM115
-        return _Rows(self.path, axes, shape, dtype, offset, file, tiff)
-
-
-def _innermost(axes: str, path: Path) -> None:
-    if not axes.endswith("YX"):
-        raise ImageError(
-            f"{path}: its rows and columns are not its last axes ({axes}), so it cannot be read in parts",
-            "save it in ImageJ as a grey stack",
-        )
+        found = open_stored(self.path, self._open)
+        if not found.axes.endswith("YX"):
+            raise ImageError(
+                f"{self.path}: its rows and columns are not its last axes ({found.axes}), so it cannot be "
+                "read in parts",
+                "save it in ImageJ as a grey stack",
+            )
+        place = self.path, found.axes, found.shape
+        if found.dtype is not None and found.offset is not None:
+            file = self._open.enter_context(open(self.path, "rb", buffering=0))  # noqa: SIM115
+            return _Rows(*place, found.dtype, found.offset, file, found.tiff), found.known
+        if found.tiff is None or found.series is None:
+            raise ImageError(f"{self.path}: its axes do not lie in C order", "save it again with numpy")
+        return _Segments(*place, found.tiff, found.series), found.known
 
 
 class _Reader(ABC):
@@ -216,9 +193,7 @@ class _Rows(_Reader):
         while done < len(view):
             count = self._file.readinto(view[done:])
             if not count:
-                raise ImageError(
-                    f"{self._path} is truncated", "it has changed while it was read: start again"
-                )
+                raise changed(self._path)
             done += count
 
 
