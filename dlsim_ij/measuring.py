@@ -200,7 +200,9 @@ def measure(
     round_trip: dict[str, PhysicsResidual] = {}
     for role, image in {**images, "widefield": even}.items():
         name = _NAMES[role]
-        found = allowed(f"Resolution of the {name}", partial(image_resolution, image, pixels_um[role]))
+        # made just now, of frames that a user's program may have altered
+        resolve = partial(image_resolution, image, pixels_um[role], unaltered=role != "widefield")
+        found = allowed(f"Resolution of the {name}", resolve)
         if found is not None:
             resolution[role] = found
         if role == "widefield":

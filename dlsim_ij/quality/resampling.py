@@ -22,6 +22,7 @@ _LARGEST_SIDE_PX = 512  # of the part that is looked at; more does not make it a
 # Where these stand between what was and what was not enlarged: benchmarks/resampling_guard.py
 _LEAST_STRENGTH = 4.0
 _LEAST_COHERENCE = 0.3
+_LEAST_COHERENCE_UNALTERED = 0.9  # enlarged images reach 0.97, those of networks with pixel shuffle 0.55
 _LEAST_DROP = 1.0
 _LEAST_COHERENCE_AGAIN = 0.8
 _LEAST_AT_BORDER = 0.2
@@ -68,13 +69,17 @@ class Resampling(Result):
     native: FloatArray = field(repr=False, compare=False)
 
 
-def detect_resampling(image: ArrayLike) -> Resampling:
+def detect_resampling(image: ArrayLike, *, unaltered: bool = False) -> Resampling:
     """Find out whether an image was enlarged, by what factor, and what it was before.
 
     Parameters
     ----------
     image : (Y, X) array_like
         Any unit. It may have been cropped, rounded, scaled or filtered after the enlargement.
+    unaltered : bool
+        It is as it was made, nothing of that was done. Then an enlargement repeats its spectrum almost to
+        perfection, and the faint repetition that a network leaves which makes several pixels of each of its
+        own (pixel shuffle) is not taken for one.
 
     Returns
     -------
@@ -94,12 +99,13 @@ def detect_resampling(image: ArrayLike) -> Resampling:
     that was enlarged shows little; there the enlargement moves the measured resolution little, too.
     """
     pixels = check_image(image)
-    found = _look(np.asarray(image), pixels)
+    least = _LEAST_COHERENCE_UNALTERED if unaltered else _LEAST_COHERENCE
+    found = _look(np.asarray(image), pixels, least)
     for _ in range(_MOST_STEPS):
         # of an oversampled image only part of the factor may show, or it was enlarged more than once
         if not found.enlarged or found.native.min() == found.native.max():
             break
-        again = _look(found.native, found.native)
+        again = _look(found.native, found.native, least)
         # what folds back below a factor of 2 is less coherent, or leaves an edge in the spectrum
         if not again.enlarged or again.coherence < _LEAST_COHERENCE_AGAIN or again.border_drop > 0.5:
             break
@@ -112,7 +118,7 @@ def detect_resampling(image: ArrayLike) -> Resampling:
     return found
 
 
-def _look(image: NDArray[Any], pixels: FloatArray) -> Resampling:
+def _look(image: NDArray[Any], pixels: FloatArray, least_coherence: float) -> Resampling:
     if min(pixels.shape) < LEAST_SIDE_PX:
         return _native(pixels, "too small to tell", checked=False)
     repeated = _undo_repeated(pixels)
@@ -121,7 +127,7 @@ def _look(image: NDArray[Any], pixels: FloatArray) -> Resampling:
     part = middle(pixels, _LARGEST_SIDE_PX)
     lines, border = find_lines(part), find_border(part)
     drop = border.drop if border else 0.0
-    line = _fundamental(lines)
+    line = _fundamental(lines, least_coherence)
     if line is not None and (
         _is_jpeg(lines) or (line.coherence < _PATTERN_COHERENCE and has_peak(part, line.distance))
     ):
@@ -162,15 +168,15 @@ def _native(
     )
 
 
-def _fundamental(lines: list[Line]) -> Line | None:
+def _fundamental(lines: list[Line], least: float) -> Line | None:
     """Return the line at 1 / factor among its multiples, if any is strong enough.
 
     Below a factor of 2 the finest copies fold back and make lines at multiples less whole numbers, of which
     the native border knows nothing.
     """
-    if not any(x.strength >= _LEAST_STRENGTH and x.coherence >= _LEAST_COHERENCE for x in lines):
+    if not any(x.strength >= _LEAST_STRENGTH and x.coherence >= least for x in lines):
         return None
-    family = [x for x in lines if x.strength >= _LEAST_STRENGTH / 2 and x.coherence >= _LEAST_COHERENCE]
+    family = [x for x in lines if x.strength >= _LEAST_STRENGTH / 2 and x.coherence >= least]
     highest = max(x.at_border for x in family)
     if highest < _LEAST_AT_BORDER:  # oversampled before it was enlarged
         return max(family, key=lambda x: x.distance)

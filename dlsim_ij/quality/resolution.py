@@ -84,6 +84,7 @@ def image_resolution(
     n_radii: int = 50,
     n_gaussians: int = 10,
     guard: bool = True,
+    unaltered: bool = False,
     n_thinnings: int = 0,
     gain: float | None = None,
     offset: float | None = None,
@@ -104,6 +105,8 @@ def image_resolution(
         Look for an enlargement, and measure at native sampling if there was one; and look for what else
         makes the number doubtful. An enlarged image has the same resolution in pixels on smaller pixels,
         so the plugin claims detail that is not there.
+    unaltered : bool
+        The image is as it was made: see :func:`~dlsim_ij.quality.resampling.detect_resampling`.
     n_thinnings : int
         How often to thin the image for `spread`: 0 for none, else at least 5; 20 give the error bar itself
         to about 16 %.
@@ -152,7 +155,7 @@ def image_resolution(
         )
 
     naive = measure(image, pixel_size_um)
-    resampling = detect_resampling(image) if guard else None
+    resampling = detect_resampling(image, unaltered=unaltered) if guard else None
     native, factor, pixels = naive, 1.0, check_image(image)
     warnings: list[tuple[str, str]] = []
     if resampling is not None and resampling.enlarged:

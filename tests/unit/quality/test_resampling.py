@@ -151,3 +151,17 @@ def test_arrays_stay_out_of_the_table():
 def test_what_is_no_image_is_refused():
     with pytest.raises(ImageError):
         detect_resampling(np.ones((64, 64)))
+
+
+def test_own_detail_beside_a_repetition_is_no_enlargement_of_an_unaltered_image():
+    # as networks leave it that make two by two pixels of each of their own
+    image = imagej(NATIVE, 2) + 0.2 * exposure(320, seed=7)
+    assert detect_resampling(image).enlarged
+    assert not detect_resampling(image, unaltered=True).enlarged
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_unaltered_enlargement_is_found_all_the_same(way):
+    found = detect_resampling(WAYS[way](NATIVE, 2.0), unaltered=True)
+    assert found.enlarged
+    assert found.factor == pytest.approx(2, rel=0.005)
