@@ -187,9 +187,12 @@ def _text(row: dict[str, Any], curve: DoseCurve) -> str:
         "the smallest light that is enough, in photons per pixel and frame (share of the full light):"
     )
     heads = f"for {summary.target_db:.1f} dB", f"for {summary.within_db:g} dB less than its own full light"
-    lines.append(f"  {'method':{width}}  frames  {heads[0]:24}  {heads[1]}")
-    for needed in summary.needed:
-        texts = (need_text(needed, photons, target=target) for target in (True, False))
-        both = "  ".join(f"{text:24}" for text in texts).rstrip()
-        lines.append(f"  {needed.method:{width}}  {curve.methods[needed.method]:6}  {both}")
+    texts = [need_text(needed, photons, target=True) for needed in summary.needed]
+    wide = max(map(len, [heads[0], *texts]))
+    lines.append(f"  {'method':{width}}  frames  {heads[0]:{wide}}  {heads[1]}")
+    for needed, text in zip(summary.needed, texts, strict=True):
+        own = need_text(needed, photons, target=False)
+        lines.append(
+            f"  {needed.method:{width}}  {curve.methods[needed.method]:6}  {text:{wide}}  {own}".rstrip()
+        )
     return "\n".join([*lines, row["outputs"]["curve"]])

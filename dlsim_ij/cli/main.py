@@ -132,7 +132,10 @@ def _run(arguments: list[str]) -> int:
         return REFUSED
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "dlsim"
-        _show_refusal(error.format_message(), f"see {path} --help", arguments)
+        message, hint = error.format_message(), f"see {path} --help"
+        if "unexpected extra argument" in message:
+            hint = f"an option takes one value, so repeat it for each; quote names with spaces; {hint}"
+        _show_refusal(message, hint, arguments)
         return REFUSED
     except click.ClickException as error:
         _show_refusal(error.format_message(), None, arguments)
