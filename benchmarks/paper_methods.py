@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,6 +20,7 @@ from dlsim_ij.reconstruction.wiener_filter import FILTERS
 
 Light = Literal["normal", "low"]
 WIDEFIELD, WIENER = "widefield", "Wiener"
+SHORT = "(short)"
 SCHEDULES = ("actual", "intended")
 # networks of the seed by the name of their run folder, and the light they are made for
 SEED_RUNS: dict[str, Light] = {
@@ -27,6 +28,7 @@ SEED_RUNS: dict[str, Light] = {
     "scunet": "low",
 }  # fmt: skip
 EXPECTED_OWN = ("sim15", "sim3", "lowlight")
+OWN_LIGHT: dict[str, Light] = {"sim15": "normal", "sim3": "normal", "lowlight": "low"}
 EXPECTED_SEED = ("seed SIM15", "seed SIM3", "seed scU-Net", "seed cascade")
 _TITLES = {
     "sim15": "seed SIM15", "sim3": "seed SIM3", "sim4": "seed SIM4 mean", "sim4-max": "seed SIM4 max",
@@ -73,6 +75,14 @@ def own_models(names: list[str], *, device: str = "auto") -> Iterator[Method]:
             name = f"{label}: {target}" if target else label
             make = partial(_own, model=model, target=target)
             yield Method(name, make, sum=model.card.weights_sha256)
+
+
+def short_models(folder: Path, *, device: str = "auto") -> Iterator[Method]:
+    """Give the rows of the package's recipes, trained as long as the seed's networks: FOLDER/NAME/model."""
+    for name, light in OWN_LIGHT.items():
+        if (path := folder / name / "model").is_dir():
+            for method in own_models([str(path)], device=device):
+                yield replace(method, name=f"{method.name} {SHORT}", light=light)
 
 
 def _own(field: Field, *, model: Model, target: str) -> np.ndarray:

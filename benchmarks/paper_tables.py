@@ -2,7 +2,7 @@ r"""The paper's comparison on fixed simulated test sets: structures x methods x 
 
     python benchmarks/paper_tables.py -o tables                                   # the package's models
     python benchmarks/paper_tables.py -o tables --own sim15 sim3 lowlight --seed-runs runs/seed \
-        --per-structure runs/seed-one --fields 32
+        --own-runs runs/own-short --per-structure runs/seed-one --fields 32
     python benchmarks/paper_tables.py -o tables --own runs/mine/model --fields 2  # a quick look
     python benchmarks/paper_tables.py -o tables --again --write docs/paper-tables.md
 
@@ -36,6 +36,7 @@ from fixed_fields import INNER, STRUCTURES, Field, one_field
 from paper_methods import (
     EXPECTED_OWN,
     SCHEDULES,
+    SHORT,
     WIDEFIELD,
     WIENER,
     Method,
@@ -44,6 +45,7 @@ from paper_methods import (
     own_models,
     per_structure,
     seed_networks,
+    short_models,
 )
 from paper_pictures import draw_strip
 
@@ -234,6 +236,8 @@ def page(records: list[dict[str, Any]], fields: int, missing: list[str], picture
         f"same field at 300 photons. Wiener: of {settings} settings, the best for that structure and light "
         "against either truth. ± is half the 95 % interval of the mean.",
     ]
+    if any(record["method"].endswith(SHORT) for record in records):
+        lines[-1] += f" {SHORT}: our recipe, trained as long as a network of the seed."
     if missing:
         lines += ["", "Left out, as no model was given: " + ", ".join(missing) + "."]
     for light, level in LEVELS.items():
@@ -258,6 +262,7 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=32, help="of each structure")
     shipped = [name for name in EXPECTED_OWN if name in shipped_names()]
     parser.add_argument("--own", nargs="*", default=shipped, help="shipped names, or model folders")
+    parser.add_argument("--own-runs", type=Path, help="folder of train_own_networks.py")
     parser.add_argument("--seed-runs", type=Path, help="folder of train_seed_networks.py")
     parser.add_argument("--per-structure", type=Path, help="folder of such folders, one for each structure")
     parser.add_argument("--device", default="auto")
@@ -271,6 +276,8 @@ def main() -> None:
         return
     torch.set_num_threads(given.threads)
     methods = [*conventional(), *own_models(given.own, device=given.device)]
+    if given.own_runs:
+        methods += short_models(given.own_runs, device=given.device)
     if given.seed_runs:
         methods += seed_networks(given.seed_runs, device=given.device)
     if given.per_structure:
@@ -296,7 +303,7 @@ def main() -> None:
                     for (s, at, name), image in pictures.items()
                     if (s, at) == (structure, light)
                     and (not name.startswith(WIENER) or name == kept)
-                    and not name.endswith(f"({SCHEDULES[0]})")  # one schedule is enough to look at
+                    and not name.endswith((f"({SCHEDULES[0]})", SHORT))  # one schedule is enough to look at
                 }
             draw_strip(rows, given.output / f"paper_{light}.png")
     text = page(records, given.fields, missing, not given.no_pictures)

@@ -2,6 +2,7 @@
 
     python benchmarks/tuning.py FOLDER [--minutes 18] [--model sim15] [--set KEY=VALUE ...]
     python benchmarks/tuning.py FOLDER --score      # score again what is there
+    python benchmarks/tuning.py FOLDER --write docs/tuning.md
 
 NA 1.3, 560 nm, pixels of 70 nm, 3 x 3 frames of two beams at 299 nm, an sCMOS camera with half a count to an
 electron, haze of three times the light in focus, a transfer damped to 0.08. Three stacks are given to the
@@ -12,10 +13,13 @@ objects: truths that the tuning never had.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import time
 from pathlib import Path
 
 import numpy as np
+from doc_tables import put, table
 
 import dlsim_ij as dlsim
 from dlsim_ij.acquisition import detect_acquisition
@@ -78,32 +82,51 @@ def tune_it(folder: Path, model: str, minutes: float, words: list[str]) -> None:
     print(f"{time.process_time() - clock:.0f}")
 
 
-def check(folder: Path, start: str) -> None:
-    """Print PSNR against the truth of stacks that the tuning did not have, before and after."""
+def check(folder: Path, start: str) -> list[list[str]]:
+    """Measure on stacks that the tuning did not have, before and after, against the truth, as rows."""
     models = [load_model(start), load_model(folder / "tuned" / "model")]
-    rows: dict[str, list[list[float]]] = {name: [[], []] for name in TARGETS}
+    scores: dict[str, list[list[float]]] = {name: [[], []] for name in TARGETS}
+    rows = []
     for number, (structure, photons) in enumerate(CELLS * 2, start=1):
         stack = make_stack(structure, photons, 500 + OTHER_CELLS + number)
+        cells = [f"{structure}, {photons:g} photons"]
         try:
             found = detect_acquisition(stack.raw, 0.07, optics=OPTICS, n_angles=3, n_phases=3)
         except DlsimError as error:
-            print(f"{structure}: {error.message}")
+            rows.append([*cells, error.message, ""])
             continue
         if not found.fit:
-            print(f"{structure}: {found.warnings[0][0]}")
+            rows.append([*cells, found.warnings[0][0], ""])
             continue
+        scaling = Scaling(offset=stack.conditions.camera.offset_adu, scale=1.0)
         for name, target in TARGETS.items():
-            truth = target(stack, Scaling(offset=stack.conditions.camera.offset_adu, scale=1.0))[
-                16:-16, 16:-16
-            ]
-            for model, row in zip(models, rows[name], strict=True):
+            truth = target(stack, scaling)[16:-16, 16:-16]
+            for model, row in zip(models, scores[name], strict=True):
                 image = predict(model, stack.raw, target=name, patterns=found.patterns, optics=OPTICS).image
                 row.append(fair_scores(truth, image[16:-16, 16:-16]).psnr_db)
-            before, after = (row[-1] for row in rows[name])
-            print(f"{structure}, {photons:g} photons, {name}: {before:.2f} -> {after:.2f} dB")
-    for name, (before, after) in rows.items():
-        gain = paired_difference(after, before)
-        print(f"{name}: {gain.mean:+.2f} dB ({gain.low:+.2f} to {gain.high:+.2f}) on {gain.n} stacks")
+            before, after = (row[-1] for row in scores[name])
+            cells.append(f"{before:.2f} to {after:.2f}")
+        rows.append(cells)
+    gains = (paired_difference(after, before) for before, after in scores.values())
+    return [*rows, ["mean gain", *(f"{g.mean:+.2f} ({g.low:+.2f} to {g.high:+.2f})" for g in gains)]]
+
+
+def page(folder: Path, start: str) -> str:
+    """Return what the run took, its own proof, and the check of `check` as Markdown."""
+    proof = json.loads((folder / "tuned" / "proof.json").read_text(encoding="utf-8"))
+    seconds = proof["seconds"]
+    minutes = ", ".join(f"{name} {seconds[name] / 60:.1f}" for name in ("fit", "fields", "training", "proof"))
+    lines = [
+        f"`{start}` went on for {proof['steps']} steps; {seconds['all'] / 60:.1f} minutes by the clock, "
+        f"on {os.cpu_count()} cores ({minutes}). It was {'kept' if proof['accepted'] else 'refused'}:",
+        "",
+        *(f"- {sentence}" for sentence in proof["sentences"]),
+    ]
+    if not (folder / "tuned" / "model").exists():
+        return "\n".join(lines)
+    lines += ["", "On other cells of that microscope, against the truth, PSNR in dB before and after:", ""]
+    head = ["stack", *(f"`{name}`" for name in TARGETS)]
+    return "\n".join([*lines, table(head, check(folder, start))])
 
 
 if __name__ == "__main__":
@@ -115,8 +138,11 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=18)
     parser.add_argument("--set", dest="words", action="append", default=[])
     parser.add_argument("--score", action="store_true")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the result into a page")
     given = parser.parse_args()
     if not given.score:
         tune_it(given.folder, given.model, given.minutes, given.words)
-    if (given.folder / "tuned" / "model").exists():
-        check(given.folder, given.model)
+    text = page(given.folder, given.model)
+    print(text)
+    if given.write:
+        put(given.write, "tuning", text)
