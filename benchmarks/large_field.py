@@ -2,12 +2,14 @@
 
     python benchmarks/large_field.py --sides 4096,16384 --series 50,1000 --write docs/large-fields.md
     python benchmarks/large_field.py --against 1024,2048
+    python benchmarks/large_field.py --coverage 768 --write docs/large-fields.md
     python benchmarks/large_field.py --whole 512,1024
 
 A field is 15 frames of uint16 with one pattern from edge to edge, made of simulated tiles: their bands are
 turned to where a tile lies, so that frequencies fit no tile; every pixel has its own noise. Peak memory is
 VmHWM of the process, which counts everything in it, libraries too. `--against` compares blocks with the
-whole field; `--whole` measures what a field needs that is computed whole.
+whole field; `--coverage` counts the pixels within 1.645 standard deviations of the truth, on fields of the
+test sets; `--whole` measures what a field needs that is computed whole.
 """
 
 from __future__ import annotations
@@ -25,14 +27,17 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from doc_tables import put, table
+from fixed_fields import INNER, STRUCTURES, one_field
 
-from dlsim_ij.images import read_image
+from dlsim_ij.images import read_image, write_image
 from dlsim_ij.optics import separate_bands
 from dlsim_ij.simulation import Conditions, draw_structure, paper_conditions, simulate_sim
 
 # tiles end where no block does
 TILE_PX, MARGIN_PX = 480, 32
 OFFSET, GAIN, PHOTONS = 100.0, 2.0, 300.0
+COVERAGE_PHOTONS = (300.0, 30.0)
+NINETY = 1.645  # standard deviations that hold 90 % of a normal distribution
 
 
 def make_field(path: Path, side: int, seed: int = 0) -> None:
@@ -200,6 +205,27 @@ def against(sides: list[int], folder: Path) -> list[list[str]]:
     return rows
 
 
+def coverage(side: int, folder: Path) -> list[list[str]]:
+    """Count the pixels within the 90 % interval, of fields of one structure, whole and in blocks."""
+    rows = []
+    for structure in STRUCTURES:
+        for field in one_field(structure, 0, COVERAGE_PHOTONS, side_px=side):
+            path = folder / f"{structure}_{field.photons:g}.tif"
+            write_image(path, field.stack.raw, pixel_size_um=field.stack.conditions.optics.pixel_size_um)
+            row = [structure, f"{field.photons:g}"]
+            for name, block_px in (("whole", 0), ("blocks", 256)):
+                out = folder / name
+                predict(path, out, "--uncertainty", "--overwrite", "--block-px", str(block_px))
+                files = (next(out.glob(f"{path.stem}_{role}*")) for role in ("sr", "sd"))
+                image, sd = (read_image(file).values for file in files)
+                within = np.abs(image - field.wiener) <= NINETY * sd
+                row.append(f"{100 * float(within[INNER].mean()):.1f}")
+            print(" | ".join(row), flush=True)
+            rows.append(row)
+            path.unlink()
+    return rows
+
+
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
     low, high = np.percentile(truth, [0.1, 99.9])
     return float(20 * np.log10((high - low) / np.sqrt(np.mean((image - truth) ** 2, dtype=np.float64))))
@@ -242,6 +268,7 @@ def main() -> None:
     parser.add_argument("--series", type=numbers, default=[])
     parser.add_argument("--series-px", type=int, default=128)
     parser.add_argument("--against", type=numbers, default=[])
+    parser.add_argument("--coverage", type=int, metavar="PX", help="side of its fields")
     parser.add_argument("--whole", type=numbers, default=[])
     parser.add_argument("--folder", type=Path, help="where the files go meanwhile (default: a temporary one)")
     parser.add_argument("--write", type=Path)
@@ -250,6 +277,7 @@ def main() -> None:
     try:
         rows = [*fields(asked.sides, folder), *series(asked.series, folder, asked.series_px)]
         compared = against(asked.against, folder)
+        held = coverage(asked.coverage, folder) if asked.coverage else []
         if asked.whole:
             whole(asked.whole, folder)
     finally:
@@ -269,6 +297,8 @@ def main() -> None:
             "the same, whole",
         ]
         put(asked.write, "blocks", f"{table(head, compared)}\n\n{where}")
+    if held:
+        put(asked.write, "coverage", table(["structure", "photons", "whole, %", "blocks, %"], held))
 
 
 if __name__ == "__main__":
