@@ -51,7 +51,7 @@ def test_help_lists_all_verbs(capsys):
         (["rnu"], "no verb is called 'rnu'", "did you mean 'run'?"),
         (["run", "--oops"], "No such option", "see dlsim run --help"),
         (["run"], "Missing", "see dlsim run --help"),
-        (["simulate", "-o", "x", "--structure", "actin", "beads"], "(beads)", "an option takes one value, so repeat it"),
+        (["simulate", "-o", "x", "--structure", "actin", "beads"], "(beads)", "an option takes one value"),
         (["run", "missing.tif", "-o", "out"], "missing.tif", ""),
     ],
 )

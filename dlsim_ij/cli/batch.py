@@ -102,6 +102,7 @@ def _part(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
     help="Then run this macro with each input's outputs, in the worker's ImageJ.",
 )  # fmt: skip
 @click.option("--report", is_flag=True, help="At the end, build one report of all (with --verb run).")
+@options.only
 @options.overwrite
 @options.dry_run
 @options.common
@@ -124,6 +125,7 @@ def command(
     grace: float,
     post_macro: Path | None,
     report: bool,
+    only: str | None,
     overwrite: bool,
     dry_run: bool,
     as_json: bool,
@@ -151,7 +153,7 @@ def command(
     system: System | None = None if cluster == "local" else cluster
     _check_engine(scheduler, system, jobs, array_parts, resources, workers or memory_limit, part)
     asked = read_verb(verb, words, output)
-    items = batch_inputs(expand_inputs(asked.inputs), output, part)
+    items = batch_inputs(expand_inputs(asked.inputs, only=only), output, part)
     task = make_task(
         verb, asked.settings, output, threads=threads, given=asked.given, flags=asked.flags,
         post_macro=None if post_macro is None else read_macro(post_macro),
@@ -167,6 +169,7 @@ def command(
             word for word, wanted in (("--retry-failed", retry_failed), ("--overwrite", overwrite)) if wanted
         ]
         how += [] if post_macro is None else ["--post-macro", str(post_macro.absolute())]
+        how += [] if only is None else ["--only", only]
         where = [str(path.absolute()) for path in asked.inputs]
         words_of_part = ["batch", *where, "-o", str(task.output), "--verb", verb, *how, *asked.flags]
         return _write_array(system or "slurm", array_parts, words_of_part, resources, task.output, as_json)

@@ -15,8 +15,8 @@ from dlsim_ij.errors import ConfigError
 
 # what is the batch's own, or belongs to a single input
 _OURS = {
-    "output", "threads", "overwrite", "dry_run", "as_json", "save_parameters", "truth", "trust_pickle",
-    "recipe", "maxima",
+    "output", "threads", "only", "overwrite", "dry_run", "as_json", "save_parameters", "truth",
+    "trust_pickle", "recipe", "maxima",
 }  # fmt: skip
 _HINTS = {
     "truth": "score the results afterwards: dlsim score",

@@ -44,10 +44,12 @@ Notice = tuple[str, str]
     "--fix-order", is_flag=True, help="Write stacks in another order sorted, NAME_sorted.tif in -o."
 )
 @click.option("-o", "--output", type=options.OutputPath, metavar="DIR", help="Folder for --fix-order.")
+@options.only
 @options.overwrite
 @options.common
 def command(
     raw: tuple[Path, ...],
+    only: str | None,
     pixel_size_um: float | None,
     na: float,
     emission_nm: float,
@@ -79,7 +81,7 @@ def command(
             "--fix-order and -o DIR go together", "give both to write sorted stacks, or neither"
         )
     card = None if model_name == "none" else read_bundle(model_name).card
-    items = expand_inputs(raw, distinct_names=fix_order)
+    items = expand_inputs(raw, only=only, distinct_names=fix_order)
     if output is not None:
         for item in items:
             refuse_existing(_sorted_path(item, output), overwrite)

@@ -70,12 +70,14 @@ def _fractions(_: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option("--pictures/--no-pictures", default=True, show_default=True, help="Draw the images too.")
 @options.acquisition
 @options.seed
+@options.only
 @options.threads
 @options.overwrite
 @options.dry_run
 @options.common
 def command(
     raw: tuple[Path, ...],
+    only: str | None,
     output: Path,
     levels: tuple[float, ...] | None,
     models: str | None,
@@ -97,7 +99,7 @@ def command(
     """
     from dlsim_ij.images import expand_inputs
 
-    items = expand_inputs(raw)
+    items = expand_inputs(raw, only=only)
     if given["truth"] is not None and len(items) > 1:
         raise ConfigError("--truth goes with one stack", "run the stacks one by one")
     camera = _camera(gain, offset, read_noise)

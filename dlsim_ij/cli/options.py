@@ -76,6 +76,14 @@ def common(command: Command) -> Command:
     )(command)  # fmt: skip
 
 
+def only(command: Command) -> Command:
+    """Add ``--only``."""
+    return click.option(
+        "--only", metavar="PATTERN",
+        help="Of folders take only what is called like this, such as '*_raw.tif'.",
+    )(command)  # fmt: skip
+
+
 def overwrite(command: Command) -> Command:
     """Add ``--overwrite``."""
     return click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")(command)

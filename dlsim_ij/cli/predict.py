@@ -54,12 +54,14 @@ if TYPE_CHECKING:
 )
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @click.option("--ome-zarr", is_flag=True, help="Write OME-Zarr folders (needs the extra zarr).")
+@options.only
 @options.threads
 @options.overwrite
 @options.dry_run
 @options.common
 def command(
     inputs: tuple[Path, ...],
+    only: str | None,
     output: Path,
     model: str,
     target: str | None,
@@ -94,7 +96,7 @@ def command(
     from dlsim_ij.images import expand_inputs
     from dlsim_ij.predict_job import check_request, predict_input, predict_outputs
 
-    items = expand_inputs(inputs)
+    items = expand_inputs(inputs, only=only)
     if ome_zarr:
         from dlsim_ij.images.zarr_image import zarr_library
 

@@ -77,12 +77,14 @@ def _numbers(_: click.Context, parameter: click.Parameter, value: str | None) ->
 )
 @options.acquisition
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
+@options.only
 @options.threads
 @options.overwrite
 @options.dry_run
 @options.common
 def command(
     stacks: tuple[Path, ...],
+    only: str | None,
     output: Path,
     preset: str,
     parameters_file: Path | None,
@@ -103,7 +105,7 @@ def command(
     from dlsim_ij.recon_job import ReconRequest, recon_input, recon_outputs
 
     filter_options = {name: given.pop(name) for name in _FILTER_OPTIONS}
-    items = expand_inputs(stacks)
+    items = expand_inputs(stacks, only=only)
     if save_parameters is not None and len(items) > 1:
         raise ConfigError(
             "--save-parameters goes with one stack", "every image has its NAME_wiener.json anyway"

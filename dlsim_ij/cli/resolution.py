@@ -114,12 +114,14 @@ def _rectangle(_: click.Context, __: click.Parameter, value: str | None) -> tupl
 )  # fmt: skip
 @plugin_engine
 @options.seed
+@options.only
 @options.threads
 @options.overwrite
 @options.dry_run
 @options.common
 def command(
     images: tuple[Path, ...],
+    only: str | None,
     csv_path: Path | None,
     plugin_table: Path | None,
     curves: Path | None,
@@ -169,7 +171,9 @@ def command(
         raise ConfigError("--gain and --offset belong together, one is missing", "give both, or neither")
     if settings["gain"] is not None and not (n_thinnings or (frc and pair is None)):
         raise ConfigError("--gain and --offset play a part in --spread and --frc only", "give one of these")
-    paths = [item.path for item in expand_inputs(images, frame_folders=False, distinct_names=False)]
+    paths = [
+        item.path for item in expand_inputs(images, only=only, frame_folders=False, distinct_names=False)
+    ]
     wanted = Settings(
         frc=frc or pair is not None, n_thinnings=n_thinnings or 0, n_sectors=n_sectors or 0,
         plugin=engine in ("fiji", "imagej"), **settings,

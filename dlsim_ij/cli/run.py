@@ -41,12 +41,14 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @options.engine
+@options.only
 @options.threads
 @options.overwrite
 @options.dry_run
 @options.common
 def command(
     inputs: tuple[Path, ...],
+    only: str | None,
     output: Path,
     model: str,
     parameters_file: Path | None,
@@ -70,7 +72,7 @@ def command(
     from dlsim_ij.images import expand_inputs
     from dlsim_ij.run_job import output_names
 
-    items = expand_inputs(inputs)
+    items = expand_inputs(inputs, only=only)
     if truth is not None and len(items) > 1:
         raise DlsimError("--truth goes with one input", "use dlsim score for many")
     if frc and not measures:

@@ -89,12 +89,14 @@ def _frame_range(_: click.Context, __: click.Parameter, value: str | None) -> tu
 )  # fmt: skip
 @click.option("--ome", is_flag=True, help="Write OME-TIFF instead of ImageJ hyperstacks.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@options.only
 @options.threads
 @options.overwrite
 @options.dry_run
 @options.common
 def command(
     stacks: tuple[Path, ...],
+    only: str | None,
     output: Path,
     method: str,
     mode: str | None,
@@ -121,7 +123,7 @@ def command(
     from dlsim_ij.srrf_job import SrrfRequest, srrf_input, srrf_outputs
 
     settings = _settings(method, mode, radius_px, given)
-    items = expand_inputs(stacks)
+    items = expand_inputs(stacks, only=only)
     paths = {item: srrf_outputs(output, item, method, drift == "auto", ome) for item in items}
     if dry_run:
         for item, own in paths.items():

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
 from dlsim_ij.errors import ImageError
@@ -36,7 +37,11 @@ class ImageInput:
 
 
 def expand_inputs(
-    paths: Iterable[str | os.PathLike[str]], *, frame_folders: bool = True, distinct_names: bool = True
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    only: str | None = None,
+    frame_folders: bool = True,
+    distinct_names: bool = True,
 ) -> list[ImageInput]:
     """List the images behind the arguments of a command.
 
@@ -45,6 +50,9 @@ def expand_inputs(
     paths : iterable of path-like
         Files, folders of frames, folders of files, folders of folders. Links to folders are followed,
         each folder once; hidden files and folders are not looked at.
+    only : str, optional
+        Of what lies in folders, take what is called like this, such as ``*_raw.tif``: files, zarr folders
+        and folders of frames. Capitals count. What is given by its own name is taken anyway.
     frame_folders : bool
         Read a folder of numbered single-plane files as one stack. Without it each file is an image.
     distinct_names : bool
@@ -58,7 +66,8 @@ def expand_inputs(
     Raises
     ------
     ImageError
-        A path does not exist, a folder holds no image, or two images would have the same outputs.
+        A path does not exist, a folder holds no image, none that `only` fits, or two images would have the
+        same outputs.
     """
     inputs: list[ImageInput] = []
     for path in map(Path, paths):
@@ -68,7 +77,15 @@ def expand_inputs(
         found = _walk(path, path, frame_folders, set())
         if not found:
             raise ImageError(f"the folder {path} holds no images", "TIFF, OME-TIFF and .npy can be read")
-        inputs += found
+        fitting = [
+            one for one in found if only is None or one.path == path or fnmatchcase(one.path.name, only)
+        ]
+        if not fitting:
+            raise ImageError(
+                f"none of the {len(found)} images in {path} is called like '{only}'",
+                f"the first is '{found[0].path.name}'; quote the pattern, or the shell fills it in",
+            )
+        inputs += fitting
     if distinct_names:
         _refuse_clashes(inputs)
     return inputs

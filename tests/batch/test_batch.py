@@ -271,7 +271,7 @@ def test_each_worker_has_an_imagej_of_its_own_and_the_report_shows_all(raw, tmp_
 
 
 def test_the_script_of_an_array_does_all_its_parts(raw, one, tmp_path, capfd):
-    assert batch(raw, tmp_path, "--array", "2", "--cluster", "pbs", "--json") == 0
+    assert batch(raw, tmp_path, "--array", "2", "--cluster", "pbs", "--only", "*.tif", "--json") == 0
     row = json.loads(capfd.readouterr().out)
     assert row["submit"].startswith("qsub ")
     assert "#PBS -J 1-2\n" in Path(row["script"]).read_text()

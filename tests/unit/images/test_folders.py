@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from dlsim_ij.errors import ImageError
 from dlsim_ij.images import expand_inputs, read_image
 
 RNG = np.random.default_rng(4)
@@ -110,6 +111,26 @@ def test_files_and_folders(tmp_path):
         ("stacks/day 1/cell9.tif", "day 1", "cell9"),
         ("stacks/day 1/cell10.tif", "day 1", "cell10"),
     ]
+
+
+def test_only_what_is_called_so(tmp_path):
+    write_frames(tmp_path / "in" / "Sample_1", frames(3))
+    write_frames(tmp_path / "in" / "other", frames(3))
+    for name in ("a_raw.tif", "a_truth.tif", "B_RAW.tif"):
+        tifffile.imwrite(tmp_path / "in" / name, frames(3), photometric="minisblack")
+
+    def names(only, *paths):
+        return [one.name for one in expand_inputs([tmp_path / "in", *paths], only=only)]
+
+    assert names(None) == ["a_raw", "a_truth", "B_RAW", "other", "Sample_1"]
+    assert names("*_raw.tif") == ["a_raw"]
+    assert names("*_[rt]*.tif") == ["a_raw", "a_truth"]
+    assert names("Sample_*") == ["Sample_1"]
+    # what is given by its name is taken, a folder of frames as well
+    assert names("*_raw.tif", tmp_path / "in" / "B_RAW.tif") == ["a_raw", "B_RAW"]
+    assert names("*_raw.tif", tmp_path / "in" / "other") == ["a_raw", "other"]
+    with pytest.raises(ImageError, match=r"none of the 5 images in .*in is called like '\*\.ome\.tif'"):
+        names("*.ome.tif")
 
 
 def test_a_folder_of_frames_is_one_input(tmp_path, monkeypatch):
