@@ -24,12 +24,6 @@ def keep_models() -> None:
         _kept = OrderedDict()
 
 
-def forget_models() -> None:
-    """Keep nothing any more."""
-    global _kept
-    _kept = None
-
-
 def kept_models() -> dict[str, str]:
     """Return the models that are loaded: folder to name."""
     return {_folder(key): model.name for key, model in (_kept or {}).items()}
