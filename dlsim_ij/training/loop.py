@@ -291,9 +291,10 @@ class _Run:
         return patience is not None and self.without_progress >= patience
 
     def at_end(self) -> bool:
-        """Whether all steps are done, or the processor time that the settings give."""
-        limit = self.config.max_cpu_minutes
-        late = limit is not None and self.step > 0 and self.spent.cpu >= 60 * limit
+        """Whether all steps are done, or the time is over that the settings give."""
+        config, spent = self.config, self.spent
+        limits = (config.max_cpu_minutes, spent.cpu), (config.max_minutes, spent.wall)
+        late = self.step > 0 and any(most is not None and took >= 60 * most for most, took in limits)
         return late or self.step >= self.total_steps
 
     @contextmanager

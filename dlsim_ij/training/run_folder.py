@@ -33,8 +33,8 @@ from dlsim_ij.training.settings import TrainingConfig
 # Settings that a resumed run may have changed: they leave every step of the run as it was.
 _FREE = {
     "steps", "epochs", "threads", "device", "log_every", "validate_every", "checkpoint_every",
-    "early_stop_patience", "max_cpu_minutes", "export", "output", "model", "sample_pictures", "tensorboard",
-    "check_memory", "keep_checkpoints",
+    "early_stop_patience", "max_cpu_minutes", "max_minutes", "export", "output", "model", "sample_pictures",
+    "tensorboard", "check_memory", "keep_checkpoints",
 }  # fmt: skip
 
 

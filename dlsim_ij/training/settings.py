@@ -105,6 +105,7 @@ class TrainingConfig(Settings):
     checkpoint_every: PositiveInt = 200
     early_stop_patience: PositiveInt | None = None  # validations without a better one
     max_cpu_minutes: Positive | None = None  # of this process, over all starts: then the run is finished
+    max_minutes: Positive | None = None  # the same by the clock
     keep_checkpoints: Annotated[int, Field(ge=0)] = 0  # numbered copies of the last checkpoint
     sample_pictures: Annotated[int, Field(ge=0, le=8)] = 4  # samples drawn at every validation; 0: none
     tensorboard: bool = False

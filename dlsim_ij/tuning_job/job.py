@@ -36,6 +36,7 @@ Tell = Callable[[str], None]
 
 DEFAULT_MINUTES = 18.0  # of the 20 that are promised
 _SAFETY = 0.9  # of the time that is left: validation, checkpoints, and a machine that slows down
+_LATEST = 0.97  # of the time that is left: a validation and the last checkpoint may be under way
 _LEAST_STEPS = 50
 _ANY_LIGHT = 10.0, 100.0
 _GUESSED_POOL_S, _GUESSED_PACE_S = 60.0, 0.2  # of a dry run, which trains nothing
@@ -239,6 +240,8 @@ def tune(
         tell(f"training for {config.steps} steps")
         began, training = time.monotonic(), True
         result = train(config, data=source, resume=request.resume, progress=progress)
+        if config.steps is not None and result.step < config.steps:
+            tell(f"the time is over after {result.step} of them: the machine has become busier")
         clock["training"] = time.monotonic() - began
     except ConfigError:
         if not training and not request.resume:  # the next try may have the same folder
@@ -353,7 +356,10 @@ def _timed(prepared: Prepared, source: LikePairs, *, reserve: float) -> Training
             "steps: --set steps=300",
         )
     timed = _config(request, prepared.start, light_range(prepared.fitted), steps)
-    return timed.model_copy(update={"precision": config.precision})
+    # should the machine become busier, a few of the last, smallest steps are better lost than the promise
+    most = None if "max_minutes" in request.overrides else _LATEST * left / 60
+    limited = {"precision": config.precision, "max_minutes": most or timed.max_minutes}
+    return timed.model_copy(update=limited)
 
 
 def _check_model(start: Bundle) -> int:

@@ -280,12 +280,13 @@ def test_other_errors_of_torch_are_not_dressed_as_memory(make_config, source, mo
         train(make_config(), data=source)
 
 
-def test_a_limit_of_processor_time_finishes_the_run_and_can_be_raised(make_config, source):
-    first = train(make_config(max_cpu_minutes=1e-9), data=source)
+@pytest.mark.parametrize("limit", ["max_cpu_minutes", "max_minutes"])
+def test_a_limit_of_time_finishes_the_run_and_can_be_raised(limit, make_config, source):
+    first = train(make_config(**{limit: 1e-9}), data=source)
     assert (first.step, first.stopped) == (1, "finished")
     assert (first.model_dir / "weights.safetensors").is_file()
     assert first.metrics["step"] == 1  # validated at its end
-    again = train(make_config(max_cpu_minutes=1e-9), data=source, resume=True)
+    again = train(make_config(**{limit: 1e-9}), data=source, resume=True)
     assert again.step == 1
-    whole = train(make_config(max_cpu_minutes=60.0), data=source, resume=True)
+    whole = train(make_config(**{limit: 60.0}), data=source, resume=True)
     assert (whole.step, whole.stopped) == (12, "finished")
