@@ -24,7 +24,7 @@ _PATTERN_PEAK = 12.0
 _PATTERN_RADII = 4, 6  # of the ring that a peak must tower above, in steps of frequency
 _CANDIDATES = 40
 _PATTERN_FIELD_PX = 768  # a pattern shows as well in a part of a larger image
-_LOWEST_PATTERN = 0.06  # cycles per px
+_LOWEST_PATTERN, _HIGHEST_PATTERN = 0.06, 0.5  # cycles per px
 _SHORTEST_SIDE_PX = 32
 _SMALLEST_FOR_NOISE_PX = 60
 _WHITENESS = 0.5  # a camera: 0.9 to 1.05; after a Gaussian blur of 0.7 px: 0.4
@@ -136,7 +136,10 @@ def regular_pattern(pixels: FloatArray) -> Doubt | None:
     searched = (frequency_x[None, :] > 1.5 / pixels.shape[1]) & (
         np.abs(frequency_y[:, None]) > 1.5 / len(pixels)
     )
-    searched &= np.hypot(frequency_y[:, None], frequency_x) > _LOWEST_PATTERN
+    radius = np.hypot(frequency_y[:, None], frequency_x)
+    # beyond the circle that the analysis looks at, nothing sets its result: at the very corner networks with
+    # pixel shuffle leave a chequerboard of a ten-thousandth of the image
+    searched &= (radius > _LOWEST_PATTERN) & (radius <= _HIGHEST_PATTERN)
     mean_around = ndimage.uniform_filter(power, 2 * _PATTERN_RADII[1] + 1, mode="wrap")
     likely = np.where(searched, power / np.maximum(mean_around, np.finfo(float).tiny), 0)
     candidates = np.argpartition(likely, -_CANDIDATES, axis=None)[-_CANDIDATES:]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from dlsim_ij.quality import decorrelation_resolution
 from dlsim_ij.quality.image_doubts import clipping, coloured_noise, image_doubts, regular_pattern, spikes
 
 
@@ -92,6 +93,15 @@ def test_units_do_not_matter(gain):
 def test_the_pattern_is_named_as_it_lies():
     what, _ = regular_pattern(exposure() + 20 * waves(4.0, 30))
     assert "along 30 degrees" in what
+
+
+def test_what_the_analysis_does_not_look_at_is_no_pattern():
+    y, x = np.indices((192, 192))
+    smooth = ndimage.gaussian_filter(exposure(photons=1e5), 1.5)  # little else lies at its highest frequencies
+    chequered = smooth + 1e-4 * smooth.std() * (-1.0) ** (y + x)
+    assert regular_pattern(chequered) is None
+    plain, marked = (decorrelation_resolution(image).resolution_px for image in (smooth, chequered))
+    assert marked == plain
 
 
 def test_the_worst_pixel_is_named():
