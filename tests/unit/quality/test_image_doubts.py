@@ -97,7 +97,7 @@ def test_the_pattern_is_named_as_it_lies():
 
 def test_what_the_analysis_does_not_look_at_is_no_pattern():
     y, x = np.indices((192, 192))
-    smooth = ndimage.gaussian_filter(exposure(photons=1e5), 1.5)  # little else lies at its highest frequencies
+    smooth = ndimage.gaussian_filter(exposure(photons=1e5), 1.5)  # little at high frequencies
     chequered = smooth + 1e-4 * smooth.std() * (-1.0) ** (y + x)
     assert regular_pattern(chequered) is None
     plain, marked = (decorrelation_resolution(image).resolution_px for image in (smooth, chequered))
