@@ -200,7 +200,7 @@ def measure(
     round_trip: dict[str, PhysicsResidual] = {}
     for role, image in {**images, "widefield": even}.items():
         name = _NAMES[role]
-        # made just now, of frames that a user's program may have altered
+        # results were made just now; frames may have been enlarged or filtered before they came here
         resolve = partial(image_resolution, image, pixels_um[role], unaltered=role != "widefield")
         found = allowed(f"Resolution of the {name}", resolve)
         if found is not None:
