@@ -219,8 +219,8 @@ def find_border(pixels: FloatArray) -> Border | None:
             best = Border(frequency, drop)
     if best.drop <= 0:
         return None
-    ends = [_end(part, best.frequency) for part in (quadrant, quadrant.T)]
-    return Border(float(np.mean(ends)), best.drop)
+    down, across = (_end(part, best.frequency) for part in (quadrant, quadrant.T))
+    return None if down is None or across is None else Border((down + across) / 2, best.drop)
 
 
 def _folded(power: FloatArray) -> FloatArray:
@@ -250,13 +250,19 @@ def _profile(quadrant: FloatArray, frequency: float) -> FloatArray:
     return quadrant[rows].mean(axis=0)
 
 
-def _end(quadrant: FloatArray, frequency: float) -> float:
-    """Return where power along x has fallen by half near a frequency, between two of its steps."""
+def _end(quadrant: FloatArray, frequency: float) -> float | None:
+    """Return where power along x has fallen by half near a frequency, between two of its steps.
+
+    None: it was falling before, as at a zero of an interpolation, and ends nowhere.
+    """
     profile = _profile(quadrant, frequency)
     at = round(2 * frequency * quadrant.shape[1])
     first = max(at - 2 * _EDGE_BINS, 1)
     level = profile[max(first - 2 * _EDGE_BINS, 0) : first].mean() - _HALF
-    step = first + int(np.argmax(profile[first:] < level))
+    fallen = int(np.argmax(profile[first:] < level))
+    if not fallen:
+        return None
+    step = first + fallen
     # the window smears the end outwards by half a step
-    part = (profile[step - 1] - level) / max(profile[step - 1] - profile[step], 1e-12)
+    part = (profile[step - 1] - level) / (profile[step - 1] - profile[step])
     return float((step - 1 + part - 0.5) / (2 * quadrant.shape[1]))

@@ -13,6 +13,7 @@ from dlsim_ij.errors import ImageError
 from dlsim_ij.images import bicubic_enlarge
 from dlsim_ij.quality import decorrelation_resolution
 from dlsim_ij.quality.resampling import detect_resampling
+from dlsim_ij.quality.spectral_lines import _end
 
 
 def exposure(side: int = 160, sigma: float = 1.3, photons: float = 2000, seed: int = 3) -> np.ndarray:
@@ -165,3 +166,12 @@ def test_an_unaltered_enlargement_is_found_all_the_same(way):
     found = detect_resampling(WAYS[way](NATIVE, 2.0), unaltered=True)
     assert found.enlarged
     assert found.factor == pytest.approx(2, rel=0.005)
+
+
+def test_a_spectrum_that_falls_all_along_ends_nowhere():
+    # logarithms of power, frequency along x; at a zero of bilinear interpolation the end once lay at -2e8
+    slope = np.tile(-0.1 * np.arange(200.0), (200, 1))
+    slope[:, 81] += 0.11  # no less than the step before it, where the search for the end begins
+    assert _end(slope, 89 / 400) is None
+    ending = np.where(np.arange(200.0) < 89, 0.0, -3.0) * np.ones((200, 1))
+    assert _end(ending, 89 / 400) == pytest.approx(89 / 400, abs=2 / 400)
