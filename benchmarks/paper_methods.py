@@ -27,8 +27,8 @@ SEED_RUNS: dict[str, Light] = {
     "sim15": "normal", "sim3": "normal", "sim4": "normal", "sim4-max": "normal", "sim15-low": "low",
     "scunet": "low",
 }  # fmt: skip
-EXPECTED_OWN = ("sim15", "sim3", "lowlight")
 OWN_LIGHT: dict[str, Light] = {"sim15": "normal", "sim3": "normal", "lowlight": "low"}
+EXPECTED_OWN = tuple(OWN_LIGHT)
 EXPECTED_SEED = ("seed SIM15", "seed SIM3", "seed scU-Net", "seed cascade")
 _TITLES = {
     "sim15": "seed SIM15", "sim3": "seed SIM3", "sim4": "seed SIM4 mean", "sim4-max": "seed SIM4 max",
@@ -78,7 +78,7 @@ def own_models(names: list[str], *, device: str = "auto") -> Iterator[Method]:
 
 
 def short_models(folder: Path, *, device: str = "auto") -> Iterator[Method]:
-    """Give the rows of the package's recipes, trained as long as the seed's networks: FOLDER/NAME/model."""
+    """Give the rows of the package's recipes, trained no longer than the seed's: FOLDER/NAME/model."""
     for name, light in OWN_LIGHT.items():
         if (path := folder / name / "model").is_dir():
             for method in own_models([str(path)], device=device):

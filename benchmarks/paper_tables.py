@@ -237,7 +237,7 @@ def page(records: list[dict[str, Any]], fields: int, missing: list[str], picture
         "against either truth. ± is half the 95 % interval of the mean.",
     ]
     if any(record["method"].endswith(SHORT) for record in records):
-        lines[-1] += f" {SHORT}: our recipe, trained as long as a network of the seed."
+        lines[-1] += f" {SHORT}: our recipe, trained for no more processor time than a network of the seed."
     if missing:
         lines += ["", "Left out, as no model was given: " + ", ".join(missing) + "."]
     for light, level in LEVELS.items():

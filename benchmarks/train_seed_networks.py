@@ -20,27 +20,24 @@ and only make it faster (--exact leaves them away). The learning rate falls afte
 from __future__ import annotations
 
 import argparse
-import shlex
-import subprocess
 import sys
 from pathlib import Path
+
+from training_calls import call_all, training_call
 
 NETWORKS = ("sim15", "sim3", "snr", "scunet", "sim15-low", "sim4", "sim4-max")
 SCHEDULES = ("actual", "intended")
 FAST = ("channels_last=true", "precision=bfloat16")
 
 
-def command(given: argparse.Namespace, network: str, schedule: str, run: Path) -> list[str]:
+def command(given: argparse.Namespace, network: str, schedule: str) -> list[str]:
     """Return the call of dlsim; --set makes of a recipe what is wanted here."""
     settings = [
         f"data.options.dataset={given.dataset}", f"schedule.name=seed-{schedule}",
         f"max_cpu_minutes={given.cpu_minutes:g}", f"threads={given.threads}", "log_every=20",
         "checkpoint_every=50", *(() if given.exact else FAST), *given.set,
     ]  # fmt: skip
-    words = [sys.executable, "-m", "dlsim_ij", "train", f"seed-{network}", "-o", str(run)]
-    for setting in settings:
-        words += ["--set", setting]
-    return words + (["--resume"] if (run / "checkpoints" / "last.safetensors").exists() else [])
+    return training_call(f"seed-{network}", given.output / f"{network}-{schedule}", settings)
 
 
 def main() -> int:
@@ -57,14 +54,8 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="further settings")
     parser.add_argument("--print", action="store_true", help="print the commands, run nothing")
     given = parser.parse_args()
-    for schedule in given.schedules:
-        for network in given.networks:
-            run = given.output / f"{network}-{schedule}"
-            words = command(given, network, schedule, run)
-            print(shlex.join(words), flush=True)
-            if not given.print and (code := subprocess.call(words)):
-                return code
-    return 0
+    calls = (command(given, network, schedule) for schedule in given.schedules for network in given.networks)
+    return call_all(calls, only_print=given.print)
 
 
 if __name__ == "__main__":
