@@ -68,6 +68,17 @@ def test_wrong_usage_is_one_line_and_a_hint(words, error, hint, capsys, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("verb", ["run", "predict", "recon", "batch", "check", "dose", "srrf", "resolution"])
+def test_verbs_that_take_folders_take_only_what_is_asked_for(verb, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    shutil.copy(ROOT / "examples" / "demo_raw.tif", tmp_path / "in")
+    output = [] if verb in ("check", "resolution") else ["-o", "out"]
+    assert run([verb, "in", *output, "--only", "*_truth.tif"]) == 2
+    assert "none of the 1 images in in is called like '*_truth.tif'" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
 JSON_CALLS = [
     "doctor --engine none",
     "models",

@@ -357,9 +357,8 @@ def _timed(prepared: Prepared, source: LikePairs, *, reserve: float) -> Training
         )
     timed = _config(request, prepared.start, light_range(prepared.fitted), steps)
     # should the machine become busier, a few of the last, smallest steps are better lost than the promise
-    most = None if "max_minutes" in request.overrides else _LATEST * left / 60
-    limited = {"precision": config.precision, "max_minutes": most or timed.max_minutes}
-    return timed.model_copy(update=limited)
+    most = timed.max_minutes or _LATEST * left / 60
+    return timed.model_copy(update={"precision": config.precision, "max_minutes": most})
 
 
 def _check_model(start: Bundle) -> int:

@@ -274,7 +274,9 @@ def test_the_script_of_an_array_does_all_its_parts(raw, one, tmp_path, capfd):
     assert batch(raw, tmp_path, "--array", "2", "--cluster", "pbs", "--only", "*.tif", "--json") == 0
     row = json.loads(capfd.readouterr().out)
     assert row["submit"].startswith("qsub ")
-    assert "#PBS -J 1-2\n" in Path(row["script"]).read_text()
+    script = Path(row["script"]).read_text()
+    assert "#PBS -J 1-2\n" in script
+    assert " --only '*.tif' " in script
     for number in ("1", "2"):
         environment = {**os.environ, "PBS_ARRAY_INDEX": number}
         done = subprocess.run(["bash", row["script"]], env=environment, cwd=ROOT, capture_output=True)

@@ -87,7 +87,7 @@ def test_outputs_are_whole(done):
     assert "sim15 (15 frames)" in (done / "demo_raw_dose.svg").read_text()
 
 
-def test_text_json_and_seed(tmp_path, capsys):
+def test_text_json_and_seed(tmp_path, capsys, monkeypatch):
     words = ["dose", str(DEMO), "--models", "none", "--levels", "1/4", "--draws", "1", "--no-pictures"]
     outputs = []
     for name, seed in (("one", "3"), ("same", "3"), ("other", "4")):
@@ -101,6 +101,13 @@ def test_text_json_and_seed(tmp_path, capsys):
     assert set(outputs[0]["methods"]) == {"wiener", "wiener-soft"}
     assert "images" not in outputs[0]["outputs"]
     assert one[0]["psnr_db_mean"] is None  # the reference against itself
+    monkeypatch.setattr(
+        "dlsim_ij.report.dose_figure.need_text", lambda found, light, target: "0.41 photons (1/735) or less"
+    )
+    assert run([*words, "-o", str(tmp_path / "columns")]) == 0
+    *_, head, first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.rindex("0.41") == second.rindex("0.41") == head.rindex("for ")
+    monkeypatch.undo()
     assert run([*words, "-o", str(tmp_path / "text")]) == 0
     out = capsys.readouterr().out
     assert "8.29 photo-electrons per pixel" in out

@@ -187,9 +187,8 @@ def test_too_little_time_is_refused(folder, start, capsys, monkeypatch):
 def test_a_machine_that_becomes_busier_loses_steps_not_the_promised_time(folder, start, capsys, monkeypatch):
     monkeypatch.setattr("dlsim_ij.tuning_job.job._LATEST", 1e-9)  # by then the time is over
     words = ["train", "--like", "demo_raw.tif", "-o", "tuned", "--model", str(start), *SETTINGS]
-    code = run([*words, "--minutes", "1000", "--set", "precision=float32"])
+    assert run([*words, "--minutes", "1000", "--set", "optimiser.lr=1e-12"]) == 1  # no better, of course
     captured = capsys.readouterr()
-    assert code == (0 if "tuned/model" in captured.out else 1)
     assert "the time is over after 1 of them" in captured.err
     assert json.loads((folder / "tuned" / "proof.json").read_text())["steps"] == 1
     assert run([*words, "--resume"]) == 2
